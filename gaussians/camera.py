@@ -1,0 +1,57 @@
+"""A pinhole camera: where it is, what it sees, how many pixels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole camera in OpenCV axes (x right, y down, z forward).
+
+    Attributes:
+        viewmat: [4, 4] float64, world to camera, rigid.
+        K: [3, 3] float64, intrinsics in pixels; the centre of the top-left pixel is (0.5, 0.5).
+        width, height: image size in pixels.
+    """
+
+    viewmat: np.ndarray
+    K: np.ndarray
+    width: int
+    height: int
+
+    @property
+    def centre(self) -> np.ndarray:
+        """[3] the camera's position in world coordinates."""
+        return -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
+
+    @property
+    def forward(self) -> np.ndarray:
+        """[3] unit viewing direction in world coordinates."""
+        return self.viewmat[2, :3]
+
+    @property
+    def up(self) -> np.ndarray:
+        """[3] unit direction of the image's upward edge in world coordinates."""
+        return -self.viewmat[1, :3]
+
+    def resized(self, width: int, height: int) -> "Camera":
+        """The same camera with another pixel grid over the same image plane (exact, per axis)."""
+        scale = np.diag([width / self.width, height / self.height, 1.0])
+        return Camera(self.viewmat, scale @ self.K, width, height)
+
+    def tensors(self, device: torch.device | str = "cpu") -> dict[str, Any]:
+        """The camera as `rasterize` takes it: viewmats [1, 4, 4], Ks [1, 3, 3] float32, width, height."""
+
+        def batch(matrix: np.ndarray) -> Tensor:
+            return torch.as_tensor(matrix, dtype=torch.float32, device=device)[None]
+
+        return {
+            "viewmats": batch(self.viewmat),
+            "Ks": batch(self.K),
+            "width": self.width,
+            "height": self.height,
+        }

@@ -1,0 +1,32 @@
+"""Every error a user can cause. The message is one line: what is wrong, where, and what to do.
+
+The command line prints the message without a traceback and ends with exit code 2.
+"""
+
+
+class DistilleryError(Exception):
+    """Something the user can mend."""
+
+
+class SceneError(DistilleryError):
+    """A scene folder that cannot be read as one."""
+
+
+class SplatError(DistilleryError):
+    """A splat file that cannot be read, or Gaussians that cannot be rendered."""
+
+
+class RecipeError(DistilleryError):
+    """A recipe, budget or option outside its bounds."""
+
+
+class BackendUnavailableError(DistilleryError):
+    """The asked-for rasterizer cannot run on this machine."""
+
+
+class RunError(DistilleryError):
+    """A run directory that cannot be started, resumed or read."""
+
+
+class StorageError(DistilleryError):
+    """A file that could not be written; what was there before is still there."""

@@ -1,0 +1,5 @@
+"""Scenes: one reader per format, one Scene type, one `load_scene`."""
+
+from gaussians.scene.types import Points, Progress, Scene, SceneOptions, View
+
+__all__ = ["Points", "Progress", "Scene", "SceneOptions", "View"]

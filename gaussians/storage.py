@@ -1,0 +1,66 @@
+"""Atomic files: a reader, or a machine that loses power, sees the old content or the new, never half."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gaussians.errors import StorageError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced to disk and renamed over `path`.
+
+    The temporary name keeps the suffix, for writers that choose a format by it. On any failure the
+    temporary file is removed and the previous content of `path` survives.
+
+    Raises:
+        StorageError: the disk is full, the folder cannot be written, or the like.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"{path}: could not be written ({reason}); what was there before is unchanged. "
+            "Free some space or choose another folder."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`, atomically. Raises StorageError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as indented JSON, atomically. NaN is refused. Raises StorageError."""
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def write_with(path: Path, writer: Callable[[Path], None]) -> None:
+    """Replace `path` by what `writer` writes to the path it is given. Raises StorageError."""
+    with replacing(path) as temporary:
+        writer(temporary)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable. Windows can't open folders, and needs no such thing."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
