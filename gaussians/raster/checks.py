@@ -1,0 +1,123 @@
+"""What every rasterizer backend refuses before it starts, said in one line."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gaussians.errors import SplatError
+from gaussians.raster.constants import RENDER_MODES, SH_DEGREE_MAX
+
+_CAMERA = "check the scene's cameras"
+_GAUSSIANS = "remove these Gaussians, or lower the learning rate if training made them"
+_ADVICE = {"viewmats": _CAMERA, "Ks": _CAMERA, "backgrounds": "give finite background colours"}
+
+
+def check_inputs(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor | None,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    dtypes: Sequence[torch.dtype] = (torch.float32,),
+) -> None:
+    """Check the arguments of `rasterize` (or, with colors None, of `blend_weights`).
+
+    Reads each tensor once. On CUDA that is one synchronisation.
+
+    Raises:
+        ValueError: a shape, type, device, size, plane or mode that does not fit; names both sides.
+        SplatError: NaN or infinity in a tensor; names it, counts them and says what to do.
+    """
+    tensors = {
+        "means": means,
+        "quats": quats,
+        "scales": scales,
+        "opacities": opacities,
+        "viewmats": viewmats,
+        "Ks": Ks,
+    }
+    n, cameras = means.shape[0] if means.dim() else 0, viewmats.shape[0] if viewmats.dim() else 0
+    wanted: dict[str, tuple[int, ...]] = {
+        "means": (n, 3),
+        "quats": (n, 4),
+        "scales": (n, 3),
+        "opacities": (n,),
+        "viewmats": (cameras, 4, 4),
+        "Ks": (cameras, 3, 3),
+    }
+    if colors is not None:
+        tensors["colors"] = colors
+        wanted["colors"] = _color_shape(colors, n, sh_degree)
+    if backgrounds is not None:
+        tensors["backgrounds"] = backgrounds
+        channels = 3 if sh_degree is not None or colors is None else colors.shape[-1]
+        wanted["backgrounds"] = (cameras, channels)
+    _check_settings(width, height, cameras, near_plane, far_plane, eps2d, render_mode)
+    for name, tensor in tensors.items():
+        if tuple(tensor.shape) != wanted[name]:
+            raise ValueError(
+                f"{name}: shape {list(tensor.shape)}, expected {list(wanted[name])}"
+                f" (means {list(means.shape)}, viewmats {list(viewmats.shape)})"
+            )
+        if tensor.dtype not in dtypes or tensor.dtype != means.dtype:
+            allowed = " or ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
+            raise ValueError(f"{name}: {tensor.dtype}, expected {allowed}, the same for all tensors")
+        if tensor.device != means.device:
+            raise ValueError(f"{name}: on {tensor.device}, but means is on {means.device}; move one of them")
+    _check_finite(tensors)
+
+
+def _color_shape(colors: Tensor, n: int, sh_degree: int | None) -> tuple[int, ...]:
+    """The shape that colors should have, as far as their own last sizes leave it open."""
+    if sh_degree is None:
+        channels = colors.shape[-1] if colors.dim() else 0
+        return (n, max(channels, 1))
+    if not 0 <= sh_degree <= SH_DEGREE_MAX:
+        raise ValueError(f"sh_degree = {sh_degree}: must be between 0 and {SH_DEGREE_MAX}")
+    coefficients = colors.shape[1] if colors.dim() == 3 else 0
+    return (n, max(coefficients, (sh_degree + 1) ** 2), 3)
+
+
+def _check_settings(
+    width: int, height: int, cameras: int, near_plane: float, far_plane: float, eps2d: float, render_mode: str
+) -> None:
+    if width < 1 or height < 1:
+        raise ValueError(f"image of {width} x {height} pixels: both must be at least 1")
+    if cameras < 1:
+        raise ValueError("viewmats: no cameras; expected [C, 4, 4] with C at least 1")
+    if not 0 < near_plane < far_plane:
+        # Depths must be positive: they are divided by, and sorted by their bits on CUDA.
+        raise ValueError(f"near_plane = {near_plane}, far_plane = {far_plane}: need 0 < near < far")
+    if not eps2d >= 0:
+        raise ValueError(f"eps2d = {eps2d}: must be at least 0")
+    if render_mode not in RENDER_MODES:
+        raise ValueError(f"render_mode = {render_mode!r}: must be one of {', '.join(RENDER_MODES)}")
+
+
+def _check_finite(tensors: dict[str, Tensor]) -> None:
+    # A sum is NaN or infinite if any term is, and takes a hundredth of the time of isfinite().all().
+    # Huge but finite terms can overflow it too, so only the slow look below decides.
+    sums = torch.stack([tensor.detach().sum() for tensor in tensors.values()])
+    if bool(torch.isfinite(sums).all()):
+        return
+    for name, tensor in tensors.items():
+        bad = ~torch.isfinite(tensor.detach())
+        count = int(bad.sum())
+        if count:
+            rows = bad.reshape(bad.shape[0], -1).any(dim=1).nonzero().flatten()
+            raise SplatError(
+                f"{name}: {count} of {tensor.numel()} values are NaN or infinite, in {len(rows)} of "
+                f"{tensor.shape[0]} rows, first in row {int(rows[0])}; {_ADVICE.get(name, _GAUSSIANS)}"
+            )

@@ -1,0 +1,275 @@
+"""Float64 oracle of the rasterizer: what gsplat 1.5.3 computes on CUDA, in plain PyTorch, for tests only.
+
+Every pixel looks at every Gaussian, so keep to a few hundred of either side's thousands. float64 and
+float32, any device, differentiable by autograd. The facts, read from gsplat's sources (Apache-2.0):
+
+1.  Camera coordinates p = R m + t from viewmat. Of K only fx, fy, cx, cy count (no skew); K and eps2d
+    get no gradient.
+2.  Culled where z < near_plane or z > far_plane.
+3.  Covariance R(q) diag(s)² R(q)ᵀ with q / |q|; a scale's sign does not matter. |q| = 0 is culled.
+4.  EWA Jacobian J = [[fx/z, 0, -fx u/z], [0, fy/z, -fy v/z]] with u = x/z clamped to
+    [-(cx/fx + m), (W - cx)/fx + m], m = 0.3 W / (2 fx), v alike; the gradient is that of the clamp. The
+    centre (fx x/z + cx, fy y/z + cy) is not clamped.
+5.  2-D covariance J R Σ Rᵀ Jᵀ + eps2d I. Culled unless its determinant is positive; gsplat draws what
+    overflows float32, here it is culled. Conic = inverse (xx, xy, yy).
+6.  Culled where opacity < 1/255. Half-size of the box per axis: ceil(e σ), e = min(3.33, √(2 ln 255 o)).
+7.  Culled where the box misses the image: centre + radius <= 0 or centre - radius >= size.
+8.  A Gaussian is drawn in the 16 x 16 tiles from floor((centre - radius) / 16) to, exclusive,
+    ceil((centre + radius) / 16). Up to opacity 1.0032 the box holds every pixel of alpha >= 1/255 and
+    tiles have no effect; beyond it (opacities scaled up by dropout) they decide, and do so here.
+9.  Front to back by depth, the lower index first among equals.
+10. Per pixel (centre at +0.5): σ = ½(xx dx² + yy dy²) + xy dx dy, alpha = min(0.999, o e^-σ). Skipped
+    where σ < 0 or alpha < 1/255. If T (1 - alpha) <= 1e-4 the pixel is finished and this Gaussian is not
+    drawn. Else colour += alpha T c and T *= 1 - alpha.
+11. render_alpha = 1 - T, render = Σ alpha T c + T background. The gradient is that of these formulas for
+    the drawn set; where o e^-σ > 0.999 only the colour's gradient flows.
+12. With sh_degree: colour = max(0.5 + Σ basis(d) c, 0), d the unit vector from the camera's centre to the
+    mean, with gradient to the mean; at most zero gradient where 0.5 + Σ < 0. Unused coefficients get 0.
+    Without: colours as they are, any number of channels.
+13. "D" accumulates depth z instead of colour, "RGB+D" as the last channel; "ED" and "RGB+ED" divide it by
+    max(render_alpha, 1e-10), gradient through both. The background of the depth channel is 0.
+14. means2d.absgrad [C, N, 2] = Σ over pixels |dL/dmean2d of that pixel|, set anew by each backward pass.
+15. In meta, culled Gaussians have radii, means2d, depths and conics 0 (in gsplat: memory as it was).
+16. Blend weight of a Gaussian = Σ alpha T, pixel count = Σ 1, over the pixels and cameras that draw it.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gaussians.raster.checks import check_inputs
+from gaussians.raster.constants import (
+    ALPHA_MAX,
+    ALPHA_MIN,
+    EXPECTED_DEPTH_ALPHA_MIN,
+    TILE_SIZE,
+    TRANSMITTANCE_MIN,
+)
+from gaussians.raster.reference_projection import Projection, project, scatter, view_colors
+
+_DTYPES = (torch.float64, torch.float32)
+_PIXELS_AT_ONCE = 4096  # bounds memory: a handful of [N, 4096] arrays
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    absgrad: bool = False,
+    packed: bool = False,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Render as `gaussians.raster.rasterize` does; `packed` is accepted and changes nothing.
+
+    Raises:
+        ValueError: shapes, types or settings that do not fit.
+        SplatError: NaN or infinity in a tensor.
+    """
+    check_inputs(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
+        backgrounds=backgrounds, render_mode=render_mode, dtypes=_DTYPES,
+    )  # fmt: skip
+    projection = project(
+        means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d
+    )
+    spread = _spread_over_pixels(projection.means2d, width * height, absgrad)
+    renders, alphas = [], []
+    for camera, viewmat in enumerate(viewmats):
+        values, behind = [], []
+        if render_mode.startswith("RGB"):
+            values.append(_colors(colors, means, viewmat, projection.radii[camera], sh_degree))
+            behind.append(
+                backgrounds[camera] if backgrounds is not None else means.new_zeros(values[0].shape[1])
+            )
+        if render_mode.endswith("D"):
+            values.append(projection.depths[camera, :, None])
+            behind.append(means.new_zeros(1))
+        value, background = torch.cat(values, dim=1), torch.cat(behind)
+        for blend in _blends(projection, spread, opacities, camera, width, height):
+            renders.append(blend.weights.T @ value[blend.order] + blend.transmittance[:, None] * background)
+            alphas.append(1 - blend.transmittance)
+    render = torch.cat(renders).reshape(len(viewmats), height, width, -1)
+    alpha = torch.cat(alphas).reshape(len(viewmats), height, width, 1)
+    if render_mode.endswith("ED"):
+        depth = render[..., -1:] / alpha.clamp(min=EXPECTED_DEPTH_ALPHA_MIN)
+        render = torch.cat([render[..., :-1], depth], dim=-1)
+    return render, alpha, _meta(projection, opacities, width, height)
+
+
+def blend_weights(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+) -> tuple[Tensor, Tensor]:
+    """[N] summed blend weight and [N] number of pixels drawn (fact 16), in the type of `means`."""
+    check_inputs(
+        means, quats, scales, opacities, None, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, dtypes=_DTYPES,
+    )  # fmt: skip
+    total, count = torch.zeros_like(opacities), torch.zeros_like(opacities)
+    with torch.no_grad():
+        projection = project(
+            means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d
+        )
+        spread = _spread_over_pixels(projection.means2d, width * height, absgrad=False)
+        for camera in range(len(viewmats)):
+            for blend in _blends(projection, spread, opacities, camera, width, height):
+                total[blend.order] += blend.weights.sum(dim=1)
+                count[blend.order] += (blend.weights > 0).sum(dim=1).to(count.dtype)
+    return total, count
+
+
+def margins(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+) -> Tensor:
+    """[C, H, W] relative distance of each pixel to the nearest jump of what is drawn there.
+
+    The jumps are alpha at 1/255 and at 0.999 and transmittance at 1e-4. Where this is below a backend's
+    rounding, another set of Gaussians may be drawn, and neither value nor gradient can be compared.
+    """
+    with torch.no_grad():
+        projection = project(means, quats, scales, opacities, viewmats, Ks, width, height, 0.01, 1e10, 0.3)
+        spread = _spread_over_pixels(projection.means2d, width * height, absgrad=False)
+        nearest = [
+            blend.margin
+            for camera in range(len(viewmats))
+            for blend in _blends(projection, spread, opacities, camera, width, height)
+        ]
+    return torch.cat(nearest).reshape(len(viewmats), height, width)
+
+
+class _Blend(NamedTuple):
+    """How M Gaussians, front to back, share P pixels."""
+
+    order: Tensor  # [M] which Gaussians
+    weights: Tensor  # [M, P] alpha T, 0 where not drawn
+    transmittance: Tensor  # [P] what is left behind the last
+    margin: Tensor  # [P] see `margins`
+
+
+def _blends(
+    projection: Projection, spread: Tensor, opacities: Tensor, camera: int, width: int, height: int
+) -> list[_Blend]:
+    """Facts 8 to 10 for one camera: blends of all pixels, row by row, `_PIXELS_AT_ONCE` in each."""
+    radii, depths = projection.radii[camera], projection.depths[camera]
+    visible = (radii[:, 0] > 0).nonzero().flatten()
+    order = visible[torch.argsort(depths[visible].detach(), stable=True)]
+    rows, columns = torch.meshgrid(
+        torch.arange(height, device=depths.device), torch.arange(width, device=depths.device), indexing="ij"
+    )
+    pixels = torch.stack([columns.flatten(), rows.flatten()], dim=-1).to(depths.dtype) + 0.5
+    conics, ranked = projection.conics[camera, order], spread[camera, order]
+    tiles = _in_tiles(projection.means2d[camera, order], radii[order], pixels)
+    blends = []
+    for chunk in torch.arange(len(pixels), device=depths.device).split(_PIXELS_AT_ONCE):
+        delta = ranked[:, chunk] - pixels[chunk]
+        dx, dy = delta.unbind(-1)
+        xx, xy, yy = conics[:, None, :].unbind(-1)
+        sigma = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
+        blends.append(_blend(order, sigma, opacities[order], tiles[:, chunk]))
+    return blends
+
+
+def _blend(order: Tensor, sigma: Tensor, opacities: Tensor, tiles: Tensor) -> _Blend:
+    """Fact 10: σ [M, P], opacities [M], whether the tiles allow it [M, P]."""
+    raw = opacities[:, None] * torch.exp(-sigma)
+    alpha = raw.clamp(max=ALPHA_MAX)
+    seen = (sigma >= 0) & (alpha >= ALPHA_MIN) & tiles
+    # Transmittance only falls, so the first crossing also excludes all that comes behind it.
+    after = torch.cumprod(torch.where(seen, 1 - alpha, 1.0), dim=0).detach()
+    drawn = seen & (after > TRANSMITTANCE_MIN)
+    alpha = torch.where(drawn, alpha, 0.0)
+    before = torch.cat([alpha.new_ones(1, alpha.shape[1]), torch.cumprod(1 - alpha, dim=0)])
+    jumps = [
+        torch.where(tiles, (raw / ALPHA_MIN - 1).abs(), math.inf),
+        torch.where(seen, (raw / ALPHA_MAX - 1).abs(), math.inf),
+        torch.where(seen, (after / TRANSMITTANCE_MIN - 1).abs(), math.inf),
+        raw.new_full((1, raw.shape[1]), math.inf),
+    ]
+    margin = torch.cat(jumps).amin(dim=0).detach()
+    return _Blend(order, alpha * before[:-1], before[-1], margin)
+
+
+def _in_tiles(means2d: Tensor, radii: Tensor, pixels: Tensor) -> Tensor:
+    """[M, P] whether the pixel lies in a tile that the Gaussian's box overlaps (fact 8)."""
+    first = torch.floor((means2d.detach() - radii) / TILE_SIZE)[:, None, :]
+    last = torch.ceil((means2d.detach() + radii) / TILE_SIZE)[:, None, :]
+    tile = torch.floor(pixels / TILE_SIZE)[None, :, :]
+    return ((first <= tile) & (tile < last)).all(dim=-1)
+
+
+def _colors(colors: Tensor, means: Tensor, viewmat: Tensor, radii: Tensor, sh_degree: int | None) -> Tensor:
+    """[N, D] what the Gaussians show to this camera; with spherical harmonics 0 where it doesn't see them."""
+    if sh_degree is None:
+        return colors
+    visible = (radii[:, 0] > 0).nonzero().flatten()
+    seen = view_colors(colors[visible], means[visible], viewmat, sh_degree)
+    return scatter(seen, visible, len(means))
+
+
+class _SpreadOverPixels(torch.autograd.Function):
+    """A copy of the 2-D centres for each pixel, whose gradients are summed as they are and absolutely."""
+
+    @staticmethod
+    def forward(ctx: Any, means2d: Tensor, pixels: int) -> Tensor:
+        ctx.means2d = means2d
+        return means2d[:, :, None, :].expand(-1, -1, pixels, -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        ctx.means2d.absgrad = grads[0].abs().sum(dim=2)
+        return grads[0].sum(dim=2), None
+
+
+def _spread_over_pixels(means2d: Tensor, pixels: int, absgrad: bool) -> Tensor:
+    """[C, N, P, 2] the centres, repeated."""
+    if absgrad:
+        return _SpreadOverPixels.apply(means2d, pixels)  # pyright: ignore[reportReturnType] # untyped in torch
+    return means2d[:, :, None, :].expand(-1, -1, pixels, -1)
+
+
+def _meta(projection: Projection, opacities: Tensor, width: int, height: int) -> dict[str, Any]:
+    cameras = projection.radii.shape[0]
+    return {
+        **projection._asdict(),
+        "opacities": opacities.expand(cameras, -1),
+        "width": width,
+        "height": height,
+        "n_cameras": cameras,
+        "tile_size": TILE_SIZE,
+        "tile_width": math.ceil(width / TILE_SIZE),
+        "tile_height": math.ceil(height / TILE_SIZE),
+        "gaussian_ids": None,
+        "camera_ids": None,
+    }
