@@ -1,0 +1,192 @@
+"""The CUDA backend: gsplat's kernels behind our signature.
+
+gsplat is imported, and at its first use compiled, only when this backend is asked to render. What it
+computes is written down, fact by fact, in `reference.py`; its kernels use fast intrinsics, so expect
+differences of 1e-5 relative.
+"""
+
+import functools
+import importlib
+import importlib.util
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gaussians.errors import BackendUnavailableError
+from gaussians.raster import reference
+from gaussians.raster.checks import check_inputs
+from gaussians.raster.constants import TILE_SIZE
+
+# gsplat counts in batches of 256 Gaussians per tile; this is "all of them", and fits a uint32.
+_ALL_BATCHES = 2**31 - 1
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    absgrad: bool = False,
+    packed: bool = False,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Render as `gaussians.raster.rasterize` does.
+
+    With `packed`, meta holds only the visible pairs of Gaussian and camera, as gsplat's strategies expect
+    when they too are told `packed=True`.
+
+    Raises:
+        BackendUnavailableError: no CUDA device, no way to compile gsplat, or tensors on the CPU.
+        ValueError: shapes, types or settings that do not fit.
+        SplatError: NaN or infinity in a tensor.
+    """
+    check_inputs(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
+        backgrounds=backgrounds, render_mode=render_mode,
+    )  # fmt: skip
+    gsplat = _gsplat(means.device)
+    if not len(means):
+        # gsplat divides by the number of Gaussians. The reference runs on any device.
+        return reference.rasterize(
+            means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+            sh_degree=sh_degree, backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad,
+        )  # fmt: skip
+    return gsplat.rasterization(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree, packed=packed,
+        tile_size=TILE_SIZE, backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad,
+    )  # fmt: skip
+
+
+def blend_weights(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+) -> tuple[Tensor, Tensor]:
+    """[N] summed blend weight and [N] number of pixels drawn, float32 (fact 16 of `reference`).
+
+    Raises: as `rasterize`.
+    """
+    check_inputs(
+        means, quats, scales, opacities, None, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
+    )  # fmt: skip
+    gsplat = _gsplat(means.device)
+    total, count = torch.zeros_like(opacities), torch.zeros_like(opacities)
+    if not len(means):
+        return total, count
+    gaussians = [tensor.detach() for tensor in (means, quats, scales, opacities)]
+    # One camera at a time bounds the memory.
+    for viewmat, K in zip(viewmats.detach().split(1), Ks.detach().split(1), strict=True):
+        # gsplat returns no weights, but the gradient of the summed image with respect to a Gaussian's
+        # constant colour is the sum of its weights.
+        constant = means.new_zeros(len(means), 1).requires_grad_()
+        with torch.enable_grad():
+            image, _, meta = gsplat.rasterization(
+                *gaussians, constant, viewmat, K, width, height,
+                near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, packed=False, tile_size=TILE_SIZE,
+            )  # fmt: skip
+            (weights,) = torch.autograd.grad(image.sum(), constant)
+        total += weights[:, 0]
+        count += _pixel_counts(gsplat, meta, width, height)
+    return total, count
+
+
+def _pixel_counts(gsplat: ModuleType, meta: dict[str, Any], width: int, height: int) -> Tensor:
+    """[N] pixels that each Gaussian is drawn in, of one camera's render.
+
+    gsplat lists the drawn (Gaussian, pixel) pairs, 16 bytes each. A row of tiles at a time keeps that list
+    to some ten megabytes: offsets clamped to the row's own leave every other tile empty.
+    """
+    means2d, offsets, ids = meta["means2d"].detach(), meta["isect_offsets"], meta["flatten_ids"]
+    n = means2d.shape[1]
+    counts = means2d.new_zeros(n)
+    unobstructed = means2d.new_ones(1, height, width)
+    starts = [*offsets[0, :, 0].tolist(), len(ids)]
+    for start, end in pairwise(starts):
+        if start < end:
+            drawn, _, _ = gsplat.rasterize_to_indices_in_range(
+                0, _ALL_BATCHES, unobstructed, means2d, meta["conics"].detach(), meta["opacities"].detach(),
+                width, height, TILE_SIZE, offsets.clamp(start, end), ids[:end],
+            )  # fmt: skip
+            counts += torch.bincount(drawn, minlength=n)
+    return counts
+
+
+def unavailable_reason() -> str | None:
+    """Why this machine cannot render with CUDA, and what would help; None if nothing speaks against it.
+
+    Quick: compiles nothing, so a compiler that fails is found out at the first render only.
+    """
+    if not torch.cuda.is_available():
+        if torch.version.cuda is None:
+            return "no device (this torch is built without CUDA)"
+        return "no device"
+    if importlib.util.find_spec("gsplat") is None:
+        return "gsplat is not installed; pip install gsplat"
+    if importlib.util.find_spec("gsplat.csrc") is not None:
+        return None
+    from torch.utils import cpp_extension  # slow to import, and needed on this path only
+
+    if cpp_extension.CUDA_HOME is None:
+        return (
+            "no CUDA toolkit (nvcc) to compile gsplat's kernels with; install the toolkit of CUDA "
+            f"{torch.version.cuda} and set CUDA_HOME, or install a gsplat wheel that is compiled already"
+        )
+    if not cpp_extension.is_ninja_available():
+        return "no ninja to compile gsplat's kernels with; pip install ninja"
+    return None
+
+
+def _gsplat(device: torch.device) -> ModuleType:
+    """gsplat with its kernels loaded, ready for tensors on `device`."""
+    gsplat = _load_gsplat()
+    if device.type != "cuda":
+        raise BackendUnavailableError(
+            f"cuda: the Gaussians are on the {device}; move them to a CUDA device, or use backend 'cpu'"
+        )
+    return gsplat
+
+
+@functools.cache
+def _load_gsplat() -> ModuleType:
+    """Import gsplat and compile its kernels if that has not been done on this machine."""
+    reason = unavailable_reason()
+    if reason is not None:
+        raise BackendUnavailableError(f"cuda: {reason}; available: cpu")
+    gsplat = importlib.import_module("gsplat")
+    try:
+        kernels = importlib.import_module("gsplat.cuda._backend")._C
+    except Exception as error:  # whatever compilers and loaders raise, the way out is the same
+        cause = str(error).strip().splitlines() or [type(error).__name__]
+        raise BackendUnavailableError(
+            f"cuda: gsplat's kernels do not compile or load ({cause[0]}); "
+            f"check that nvcc matches torch's CUDA {torch.version.cuda}; available: cpu"
+        ) from error
+    if kernels is None:
+        raise BackendUnavailableError("cuda: gsplat found no CUDA toolkit to compile with; available: cpu")
+    return gsplat
