@@ -1,0 +1,48 @@
+"""Whether a recipe can be carried out: its bounds, its choices, and how its schedules fit together."""
+
+from gaussians.distill.budget import parse_budget
+from gaussians.distill.recipe import TEACHER_KINDS, Recipe
+from gaussians.errors import RecipeError
+from gaussians.options import check_bounds
+
+ROUTES = ("teacher", "points")
+IMPORTANCES = ("weight", "area")
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Check everything about a recipe that does not depend on the scene.
+
+    Raises:
+        RecipeError: names the option by its dotted path, its value and what it may be.
+    """
+    check_bounds(recipe)
+    student, teachers = recipe.student, recipe.teachers
+    _check_choice("student.route", student.route, ROUTES)
+    _check_choice("student.simplify.importance", student.simplify.importance, IMPORTANCES)
+    parse_budget(student.budget)
+    for kind in teachers.kinds:
+        _check_choice("teachers.kinds", kind, TEACHER_KINDS)
+    if teachers.kinds[:1] != ("vanilla",) or len(set(teachers.kinds)) < len(teachers.kinds):
+        raise RecipeError(
+            f"teachers.kinds = {', '.join(teachers.kinds)}: must name each once, and vanilla first, "
+            "since the budget is counted in its Gaussians"
+        )
+    weights = [getattr(recipe.labels, kind) for kind in teachers.kinds]
+    if student.label_weight > 0 and not any(weights):
+        raise RecipeError("labels: every teacher that is trained has weight 0; raise one of them")
+    if student.photo_weight == 0 and student.label_weight == 0:
+        raise RecipeError("student.photo_weight and student.label_weight: both are 0; raise one of them")
+    _check_order("teachers.fork", teachers.fork, "teachers.optimise.steps", teachers.optimise.steps)
+    simplify, steps = student.simplify, student.optimise.steps
+    _check_order("student.simplify.start", simplify.start, "student.simplify.stop", simplify.stop)
+    _check_order("student.simplify.stop", simplify.stop + 1, "student.optimise.steps", steps)
+
+
+def _check_choice(path: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise RecipeError(f'{path} = "{value}": must be one of {", ".join(choices)}')
+
+
+def _check_order(early: str, early_step: int, late: str, late_step: int) -> None:
+    if early_step > late_step:
+        raise RecipeError(f"{early} = {early_step}: must not come after {late} = {late_step}")

@@ -1,0 +1,81 @@
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from gaussians.distill.recipe import Labels, Recipe, Simplify, Student, Teachers
+from gaussians.distill.recipe_check import check_recipe
+from gaussians.distill.recipe_json import from_json, to_json
+from gaussians.errors import RecipeError
+
+
+def test_round_trip_through_text() -> None:
+    recipe = Recipe(
+        name="mine",
+        seed=7,
+        teachers=Teachers(kinds=("vanilla", "dropout"), fork=0),
+        student=Student(budget="5MB", simplify=Simplify(stages=9)),
+    ).scaled(0.1)
+    assert from_json(json.loads(json.dumps(to_json(recipe)))) == recipe
+
+
+def test_every_option_is_written() -> None:
+    def leaves(config: Any) -> int:
+        fields = [getattr(config, field.name) for field in dataclasses.fields(config)]
+        return sum(leaves(value) if dataclasses.is_dataclass(value) else 1 for value in fields)
+
+    def written(value: Any) -> int:
+        return sum(map(written, value.values())) if isinstance(value, dict) else 1
+
+    assert written(to_json(Recipe())) == leaves(Recipe())
+
+
+def test_missing_options_have_their_default_and_whole_numbers_serve_as_floats() -> None:
+    recipe = from_json({"student": {"label_weight": 1}})
+    assert recipe.student.label_weight == 1.0
+    assert type(recipe.student.label_weight) is float
+    assert recipe.student.budget == Student().budget
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ([], "recipe"),
+        ({"sed": 1}, "sed: no such option"),
+        ({"student": {"optimise": {"rates": {"speed": 1}}}}, "student.optimise.rates.speed"),
+        ({"student": 3}, "student = 3"),
+        ({"seed": 1.5}, "seed = 1.5"),
+        ({"seed": True}, "seed = True"),
+        ({"seed": "1"}, "seed = '1'"),
+        ({"name": None}, "name = None"),
+        ({"student": {"label_weight": "half"}}, "student.label_weight"),
+        ({"student": {"label_weight": -1}}, "student.label_weight = -1.0"),
+        ({"student": {"label_weight": float("nan")}}, "student.label_weight = nan"),
+        ({"teachers": {"kinds": "vanilla"}}, "teachers.kinds"),
+        ({"teachers": {"kinds": ["vanilla", "noisy"]}}, "teachers.kinds"),
+        ({"teachers": {"kinds": ["dropout"]}}, "vanilla first"),
+        ({"teachers": {"kinds": []}}, "vanilla first"),
+        ({"teachers": {"kinds": ["vanilla", "vanilla"]}}, "each once"),
+        ({"teachers": {"fork": 30_001}}, "teachers.fork"),
+        ({"teachers": {"optimise": {"densify": {"absgrad": 1}}}}, "true or false"),
+        ({"student": {"route": "cloud"}}, "student.route"),
+        ({"student": {"simplify": {"importance": "opacity"}}}, "student.simplify.importance"),
+        ({"student": {"simplify": {"start": 2000}}}, "student.simplify.start"),
+        ({"student": {"simplify": {"stop": 30_000}}}, "student.simplify.stop"),
+        ({"student": {"budget": "0"}}, "budget"),
+        ({"student": {"photo_weight": 0, "label_weight": 0}}, "both are 0"),
+    ],
+)
+def test_each_mistake_is_named_in_one_line(document: Any, named: str) -> None:
+    with pytest.raises(RecipeError) as failure:
+        from_json(document)
+    assert named in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_labels_without_any_teacher_are_refused_only_when_used() -> None:
+    nothing = Labels(vanilla=0, perturbed=0, dropout=0)
+    with pytest.raises(RecipeError, match="weight 0"):
+        check_recipe(Recipe(labels=nothing))
+    check_recipe(Recipe(labels=nothing, student=Student(label_weight=0)))
