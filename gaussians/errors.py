@@ -30,3 +30,7 @@ class RunError(DistilleryError):
 
 class StorageError(DistilleryError):
     """A file that could not be written; what was there before is still there."""
+
+
+class TrainingError(DistilleryError):
+    """An optimisation that cannot go on."""

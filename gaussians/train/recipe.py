@@ -41,7 +41,7 @@ class Optimise:
 
     steps: int = option(30_000, "training steps, one view each", low=1)
     sh_degree: int = option(3, "highest spherical-harmonic degree of the colours", low=0, high=3)
-    sh_every: int = option(1000, "steps between one more SH degree", low=1)
+    sh_every: int = option(1000, "steps between one more SH degree; 0: all from the start", low=0)
     ssim_weight: float = option(0.2, "weight of D-SSIM against L1 in a colour loss", low=0, high=1)
     initial_opacity: float = option(0.1, "opacity of Gaussians made from points", low=1e-3, high=0.99)
     random_background: bool = option(False, "train on a random background colour each step")
@@ -60,7 +60,7 @@ class Optimise:
         return dataclasses.replace(
             self,
             steps=max(1, scale_steps(self.steps, factor)),
-            sh_every=max(1, scale_steps(self.sh_every, factor)),
+            sh_every=max(min(1, self.sh_every), scale_steps(self.sh_every, factor)),
             densify=densify,
         )
 
