@@ -35,7 +35,9 @@ def replacing(path: Path) -> Iterator[Path]:
             "Free some space or choose another folder."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # What cannot be removed (the folder is a file, or went read-only) must not hide the reason above.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
