@@ -17,6 +17,7 @@ class Perturb:
     stop: int = option(15_000, "no noise from here on", low=0)
     every: int = option(500, "steps between perturbations", low=1)
     std: float = option(0.1, "noise standard deviation, x max(1, mean |value|)", low=0, high=10)
+    unit: str = option("size", "of lengths in it: size (grow_scale x extent), or world (the paper's)")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Structure:
     weight: float = option(0.1, "weight in the student's loss; 0: off", low=0)
     grid: int = option(128, "voxels along each axis of the joint histogram", low=2, high=512)
     every: int = option(500, "steps between its evaluations", low=1)
+    by_opacity: bool = option(False, "count a Gaussian by its opacity, not as one")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Simplify:
     stages: int = option(4, "removals on the way from the teacher's count to the budget", low=1, high=50)
     start: int = option(0, "step of the first removal", low=0)
     stop: int = option(1000, "step of the last removal, which reaches the budget", low=0)
+    sample: float = option(0.5, "points route: fraction kept by importance sampling at `start`", low=0.01, high=1)
     mass: float = option(1.0, "of the importance kept by a last cut at `mass_step`; 1: none", low=0.5, high=1)
     mass_step: int = option(20_000, "step of that cut", low=0)
 
@@ -96,7 +99,7 @@ class Recipe:
     def scaled(self, factor: float) -> "Recipe":
         """The same recipe in `factor` times the steps, every schedule with it."""
 
-        def moved(config, *names: str):  # noqa: ANN001 - any of the dataclasses above
+        def moved(config, *names: str):
             return dataclasses.replace(
                 config, **{name: scale_steps(getattr(config, name), factor) for name in names}
             )
