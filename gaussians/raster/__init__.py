@@ -1,1 +1,117 @@
-"""Rasterization of 3-D Gaussians: one signature, two backends, one reference."""
+"""Rasterization of 3-D Gaussians: one signature, two backends, one reference.
+
+Contract. Both functions have `gsplat.rasterization`'s names, shapes and meaning (Kerbl et al. 2023; gsplat
+1.5.3), numbered in reference.py. A backend is a module with `rasterize` and `blend_weights` of the same
+signature, less `backend`, imported at first use:
+
+- "cpu": our Numba kernels, float32, deterministic.
+- "cuda": gsplat.
+- "reference": plain PyTorch, float64 or float32, slow; for tests.
+- "auto": "cuda" where the tensors are on a GPU, else "cpu".
+"""
+
+import importlib
+from typing import Any
+
+from torch import Tensor
+
+from gaussians.errors import BackendUnavailableError
+
+BACKENDS = ("cpu", "cuda", "reference")
+
+__all__ = ["BACKENDS", "blend_weights", "rasterize"]
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    absgrad: bool = False,
+    packed: bool = False,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Render N Gaussians into C pinhole cameras, differentiably.
+
+    Args:
+        means: [N, 3] world coordinates.
+        quats: [N, 4] wxyz, of any non-zero length.
+        scales: [N, 3] standard deviations, world units.
+        opacities: [N].
+        colors: [N, D], or with sh_degree spherical-harmonic coefficients [N, K, 3], K >= (sh_degree + 1)².
+        viewmats: [C, 4, 4] world to camera, OpenCV axes.
+        Ks: [C, 3, 3] intrinsics in pixels.
+        width, height: pixels.
+        near_plane, far_plane: depths outside are culled.
+        eps2d: px² added to the 2-D covariance's diagonal.
+        sh_degree: bands in use, 0 to 3; None: colors are colours.
+        backgrounds: [C, D] (with sh_degree [C, 3]); None: black.
+        render_mode: "RGB"; "D" accumulated or "ED" expected depth; "RGB+D", "RGB+ED": depth as last channel.
+        absgrad: also sum absolute 2-D gradients, into meta["means2d"].absgrad [C, N, 2] when backward runs.
+        packed: gsplat's memory-speed trade-off; results are those of the unpacked meta only if False.
+        backend: "auto", "cpu", "cuda" or "reference".
+
+    Returns:
+        render [C, H, W, X], alpha [C, H, W, 1], and meta with means2d [C, N, 2], radii [C, N, 2] int32 (0 where
+        culled), depths [C, N], conics [C, N, 3], opacities [C, N], width, height, n_cameras, tile_size,
+        tile_width, tile_height.
+
+    Raises:
+        ValueError: shapes, types or settings that don't fit.
+        SplatError: NaN or infinity in a tensor.
+        BackendUnavailableError: the backend can't run here.
+    """
+    return _backend(backend, means).rasterize(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
+        backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad, packed=packed,
+    )  # fmt: skip
+
+
+def blend_weights(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """How much of the images each Gaussian makes: its importance. No gradients.
+
+    Args and errors: as for `rasterize`.
+
+    Returns:
+        [N] blend weights α T summed over all pixels and cameras, and [N] the number of (pixel, camera) pairs
+        in which the Gaussian is drawn; both float32.
+    """
+    return _backend(backend, means).blend_weights(
+        means, quats, scales, opacities, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
+    )  # fmt: skip
+
+
+def _backend(name: str, means: Tensor) -> Any:
+    if name == "auto":
+        name = "cuda" if means.is_cuda else "cpu"
+    if name not in BACKENDS:
+        raise BackendUnavailableError(f"{name}: no such rasterizer; available: auto, {', '.join(BACKENDS)}")
+    return importlib.import_module(f"gaussians.raster.{name}")

@@ -1,0 +1,49 @@
+"""Numba settings that every compiled kernel shares. Import this module before declaring a kernel.
+
+Kernels are compiled on the user's machine for its own vector units, once, and cached on disk. Numba's
+cache knows a kernel's own file but not the functions it inlines from other files; so the cache folder is
+named after the content of all kernel sources, and a changed source never meets a stale binary.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numba
+import platformdirs
+
+KERNEL_SOURCES = ("kernels.py", "raster/cpu/*.py", "train/*kernel*.py", "distill/*kernel*.py", "scene/*kernel*.py")
+
+# OpenMP lets several threads of the process call kernels; where libgomp is missing the next one serves.
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+
+
+def _cache_folder() -> Path:
+    package = Path(__file__).parent
+    digest = hashlib.sha256(numba.__version__.encode())
+    for pattern in KERNEL_SOURCES:
+        for source in sorted(package.glob(pattern)):
+            digest.update(source.read_bytes())
+    folder = Path(platformdirs.user_cache_dir("splat-distillery")) / "kernels" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    # A read-only home: compile once per boot instead of once per start.
+    return Path(tempfile.gettempdir()) / f"splat-distillery-kernels-{digest.hexdigest()[:16]}"
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    numba.config.CACHE_DIR = str(_cache_folder())
+
+# What kernels may assume of arithmetic: sums may be reordered and fused (they are still the same from run
+# to run), but NaN and infinity keep their meaning, since bad input must be seen and not optimised away.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+
+
+def workers() -> int:
+    """How many threads the kernels use."""
+    return numba.get_num_threads()

@@ -1,0 +1,180 @@
+"""The CPU backend: our own kernels, compiled by Numba for this machine's vector units.
+
+Semantics and constants are those that gaussians/raster/reference.py numbers; float32 throughout.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaussians.kernels import workers
+from gaussians.raster.checks import check_inputs
+from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN, TILE_SIZE
+from gaussians.raster.cpu.blend import backward_kernel, forward_kernel, gather
+from gaussians.raster.cpu.functions import Bins, Blend, Harmonics, Lens, Project, array, packed_rows
+from gaussians.raster.cpu.rows import MOMENTS
+
+MAX_CHANNELS = 4  # blended in one pass; more take more passes
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    absgrad: bool = False,
+    packed: bool = False,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """See `gaussians.raster.rasterize`; `packed` is accepted and without effect here."""
+    check_inputs(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
+        sh_degree=sh_degree, backgrounds=backgrounds, render_mode=render_mode,
+    )  # fmt: skip
+    cameras, n = len(viewmats), len(means)
+    lens = Lens.of(viewmats, Ks, width, height, (near_plane, far_plane, eps2d))
+    means2d, conics, depths, radii, extents = Project.apply(means, quats, scales, opacities, lens)  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
+    view_colors, background = _channels(
+        means, colors, depths, radii, lens, sh_degree=sh_degree, backgrounds=backgrounds, mode=render_mode
+    )
+    bins = [
+        Bins.of(means2d[c].detach().numpy(), depths[c].detach().numpy(), radii[c].numpy(), width, height)
+        for c in range(cameras)
+    ]
+    view_opacities = opacities.expand(cameras, n)
+    parts, alphas = [], torch.empty(0)
+    for begin in range(0, view_colors.shape[-1], MAX_CHANNELS):
+        chunk, behind = view_colors[..., begin : begin + MAX_CHANNELS], background[:, begin : begin + MAX_CHANNELS]
+        missing = max(0, 3 - chunk.shape[-1])
+        if missing:
+            chunk = torch.nn.functional.pad(chunk, (0, missing))
+            behind = torch.nn.functional.pad(behind, (0, missing))
+        image, alpha = Blend.apply(  # pyright: ignore[reportGeneralTypeIssues] - as above
+            means2d, conics, chunk, view_opacities, behind, extents, bins, (width, height), absgrad
+        )
+        parts.append(image[..., : chunk.shape[-1] - missing])
+        # Every pass makes the same alpha; its gradient must enter once.
+        alphas = alpha if begin == 0 else alphas
+    render = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+    if render_mode in ("ED", "RGB+ED"):
+        depth = render[..., -1:] / alphas.clamp(min=EXPECTED_DEPTH_ALPHA_MIN)
+        render = torch.cat([render[..., :-1], depth], dim=-1)
+    return render, alphas, _meta(means2d, conics, depths, radii, view_opacities, width, height)
+
+
+def _channels(
+    means: Tensor,
+    colors: Tensor,
+    depths: Tensor,
+    radii: Tensor,
+    lens: Lens,
+    *,
+    sh_degree: int | None,
+    backgrounds: Tensor | None,
+    mode: str,
+) -> tuple[Tensor, Tensor]:
+    """What is blended, [C, N, D], and what lies behind it, [C, D]: colours, depth or both."""
+    cameras, n = radii.shape[:2]
+    channels: list[Tensor] = []
+    behind: list[Tensor] = []
+    if mode in ("RGB", "RGB+D", "RGB+ED"):
+        if sh_degree is None:
+            channels.append(colors.expand(cameras, n, colors.shape[-1]))
+        else:
+            channels.append(Harmonics.apply(means, colors, radii, lens.centres, sh_degree))  # pyright: ignore[reportArgumentType] - torch's stubs don't type apply
+        width = channels[0].shape[-1]
+        behind.append(torch.zeros(cameras, width) if backgrounds is None else backgrounds)
+    if mode != "RGB":
+        channels.append(depths[..., None])
+        behind.append(torch.zeros(cameras, 1))
+    if len(channels) == 1:
+        return channels[0], behind[0]
+    return torch.cat(channels, dim=-1), torch.cat(behind, dim=-1)
+
+
+def _meta(
+    means2d: Tensor, conics: Tensor, depths: Tensor, radii: Tensor, opacities: Tensor, width: int, height: int
+) -> dict[str, Any]:
+    return {
+        "means2d": means2d,
+        "conics": conics,
+        "depths": depths,
+        "radii": radii,
+        "opacities": opacities,
+        "width": width,
+        "height": height,
+        "n_cameras": len(radii),
+        "tile_size": TILE_SIZE,
+        "tile_width": -(-width // TILE_SIZE),
+        "tile_height": -(-height // TILE_SIZE),
+        "gaussian_ids": None,
+        "camera_ids": None,
+    }
+
+
+@torch.no_grad()
+def blend_weights(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+) -> tuple[Tensor, Tensor]:
+    """See `gaussians.raster.blend_weights`.
+
+    The gradient of Σ pixels with respect to a Gaussian's colour is the sum of its blend weights, so this is
+    the backward pass for a gradient of one in the first channel.
+    """
+    check_inputs(
+        means, quats, scales, opacities, None, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
+    )  # fmt: skip
+    n = len(means)
+    lens = Lens.of(viewmats, Ks, width, height, (near_plane, far_plane, eps2d))
+    projected = Project.apply(means, quats, scales, opacities, lens)
+    means2d, conics, depths, radii, extents = (tensor.numpy() for tensor in projected)  # pyright: ignore[reportGeneralTypeIssues] - as above
+    colors, opacity = np.zeros((n, 3), np.float32), array(opacities)
+    background, v_alpha = np.zeros(3, np.float32), np.zeros((height, width), np.float32)
+    image, transmittance = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
+    last = np.empty((height, width), np.int32)
+    ones = np.zeros((height, width, 3), np.float32)
+    ones[..., 0] = 1.0
+    # What `gather` also adds up, and nobody asked for, goes to `unused`.
+    unused = [np.zeros((n, 2), np.float32), np.zeros((n, 3), np.float32), np.zeros(n, np.float32)]
+    counts, weights = np.zeros((n, 2), np.float32), np.zeros((n, 3), np.float32)
+    for c in range(len(lens.viewmats)):
+        bins = Bins.of(means2d[c], depths[c], radii[c], width, height)
+        rows = packed_rows(bins, means2d[c], conics[c], opacity, extents[c], colors)
+        tiling = (rows, *bins.tiling(), background)
+        forward_kernel(3)(*tiling, image, transmittance, last)
+        moments = np.empty((len(bins.ranks), MOMENTS), np.float32)
+        backward_kernel(3, "count")(*tiling, transmittance, last, ones, v_alpha, moments)
+        gather(
+            bins.order, bins.offsets, bins.slots, moments, conics[c], opacity,
+            unused[0], counts, unused[1], unused[2], weights,
+        )  # fmt: skip
+    return torch.from_numpy(weights[:, 0].copy()), torch.from_numpy(counts[:, 0].copy())
+
+
+__all__ = ["blend_weights", "rasterize", "workers"]

@@ -1,0 +1,253 @@
+"""Alpha blending of sorted 2-D Gaussians, tile by tile, and its gradient.
+
+How it is fast. A worker keeps its tile's state in planes of 256 floats, aligned to cache lines; rows.py runs
+over whole rows of 16 pixels as vectors. Rows outside the box where alpha reaches 1/255 are skipped. Workers
+draw the next tile from an atomic counter, largest first: each tile is computed by one worker alone, so the
+result does not depend on who drew it.
+
+The backward pass goes back to front and sums, for each (tile, Gaussian), moments of the gradient over the
+pixels; they are added up per Gaussian in a fixed order afterwards. No atomics, bitwise repeatable.
+"""
+
+import math
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from gaussians.kernels import FASTMATH
+from gaussians.raster.constants import TILE_SIZE
+from gaussians.raster.cpu.rows import (
+    COLOR,
+    EXTENT_Y,
+    EXTRA_X,
+    EXTRA_Y,
+    LAST,
+    LOG_OPACITY,
+    PIXELS,
+    RGB,
+    S0,
+    SUFFIX,
+    SX,
+    SXX,
+    SXY,
+    SY,
+    SYY,
+    TRANSMITTANCE,
+    V_COLOR,
+    A,
+    B,
+    C,
+    X,
+    Y,
+    backward_rows,
+    fetch_add,
+    forward_rows,
+)
+
+F32 = np.float32
+TILE = TILE_SIZE
+ZERO, HALF, ONE = F32(0.0), F32(0.5), F32(1.0)
+LOG2E = F32(1.4426950408889634)
+EXIT_CHECK = 16  # Gaussians between looks whether the whole tile is finished
+T_PLANE, LAST_PLANE = TRANSMITTANCE * PIXELS, LAST * PIXELS
+SUFFIX_PLANE, RGB_PLANE = SUFFIX * PIXELS, RGB * PIXELS
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+def pack(order, means2d, conics, opacities, extents, colors, packed):
+    """Gather what blending reads of each ranked Gaussian into one row, exponents scaled to base 2.
+
+    Args:
+        order [V] int32, means2d [N, 2], conics [N, 3], opacities [N], extents [N, 2], colors [N, 3 or 4].
+        packed: [V, 12], written.
+    """
+    for rank in numba.prange(order.shape[0]):
+        n = order[rank]
+        packed[rank, X], packed[rank, Y] = means2d[n, 0], means2d[n, 1]
+        packed[rank, A] = -HALF * LOG2E * conics[n, 0]
+        packed[rank, B] = -LOG2E * conics[n, 1]
+        packed[rank, C] = -HALF * LOG2E * conics[n, 2]
+        packed[rank, LOG_OPACITY] = F32(math.log2(opacities[n]))
+        packed[rank, EXTENT_Y] = extents[n, 1]
+        for channel in range(colors.shape[1]):
+            packed[rank, COLOR + channel] = colors[n, channel]
+
+
+@numba.njit(inline="always")
+def aligned_floats(count: int) -> np.ndarray:
+    """`count` uninitialised float32 that start on a cache line."""
+    spare = np.empty(count + 16, np.float32)
+    skip = (64 - spare.ctypes.data % 64) % 64 // 4
+    return spare[skip : skip + count]
+
+
+@numba.njit(inline="always", fastmath=FASTMATH)
+def row_range(packed, rank, top, rows):
+    """Rows of the tile, end excluded, whose pixel centres lie within the Gaussian's reach."""
+    # Half a pixel to the centre of a row; a thousandth against rounding, which would drop a pixel.
+    low = packed[rank, Y] - packed[rank, EXTENT_Y] - F32(top) - F32(0.501)
+    high = packed[rank, Y] + packed[rank, EXTENT_Y] - F32(top) - F32(0.499)
+    return np.int64(math.ceil(max(low, ZERO))), np.int64(math.floor(min(high, F32(rows - 1)))) + 1
+
+
+@numba.njit(inline="always", fastmath=FASTMATH)
+def finished(state):
+    """Whether no pixel of the tile lets anything through any more."""
+    most = -ONE
+    for pixel in range(PIXELS):
+        most = max(most, state[T_PLANE + pixel])
+    return most < ZERO
+
+
+@cache
+def forward_kernel(channels: int) -> Any:
+    """The forward kernel for 3 or 4 colour channels, compiled at its first call."""
+    CHANNELS, blend_rows = channels, forward_rows(channels)
+
+    @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+    def blend_forward(
+        packed, starts, ranks, schedule, tiles_x, n_workers, background, image, transmittance, last
+    ):
+        """Blend all tiles front to back.
+
+        Args:
+            packed [V, 12], starts [tiles + 1], ranks [M]: from `pack` and `fill_tiles`.
+            schedule [tiles] int64: the order in which tiles are worked on.
+            background [channels]: what lies behind.
+            image [H, W, channels], transmittance [H, W]: written.
+            last [H, W] int32: written: 1 + place in the tile's list of the last Gaussian drawn; 0: none.
+        """
+        height, width = transmittance.shape
+        counter = np.zeros(1, np.int64)
+        for _ in numba.prange(n_workers):
+            state = aligned_floats((RGB + CHANNELS) * PIXELS)
+            while True:
+                turn = fetch_add(counter, 1)
+                if turn >= schedule.shape[0]:
+                    break
+                tile = schedule[turn]
+                left, top = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
+                rows, columns = min(TILE, height - top), min(TILE, width - left)
+                state[:] = ZERO
+                state[T_PLANE : T_PLANE + PIXELS] = ONE
+                # Pixels beyond the image count as finished.
+                for j in range(rows, TILE):
+                    state[T_PLANE + j * TILE : T_PLANE + (j + 1) * TILE] = -ONE
+                begin = starts[tile]
+                for place in range(begin, starts[tile + 1]):
+                    rank = np.int64(ranks[place])
+                    first, end = row_range(packed, rank, top, rows)
+                    blend_rows(packed, rank, state, left, top, first, end, place - begin + 1)
+                    if (place - begin) % EXIT_CHECK == EXIT_CHECK - 1 and finished(state):
+                        break
+                for j in range(rows):
+                    for i in range(columns):
+                        p = j * TILE + i
+                        t = abs(state[T_PLANE + p])
+                        transmittance[top + j, left + i] = t
+                        last[top + j, left + i] = np.int32(state[LAST_PLANE + p])
+                        for channel in range(CHANNELS):
+                            color = state[RGB_PLANE + channel * PIXELS + p]
+                            image[top + j, left + i, channel] = color + t * background[channel]
+
+    return blend_forward
+
+
+@cache
+def backward_kernel(channels: int, extra: str = "") -> Any:
+    """The backward kernel for 3 or 4 colour channels; `extra` as in `backward_rows`."""
+    CHANNELS, gradient_rows = channels, backward_rows(channels, extra)
+
+    @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+    def blend_backward(
+        packed, starts, ranks, schedule, tiles_x, n_workers, background, transmittance, last, v_image, v_alpha, moments
+    ):
+        """Moments of the gradient for each (tile, Gaussian).
+
+        Args:
+            packed ... background, transmittance [H, W], last [H, W]: as in and out of the forward pass.
+            v_image [H, W, channels], v_alpha [H, W]: gradients of image and of 1 - transmittance.
+            moments: [M, 12], written.
+        """
+        height, width = transmittance.shape
+        counter = np.zeros(1, np.int64)
+        for _ in numba.prange(n_workers):
+            state = aligned_floats((RGB + CHANNELS) * PIXELS)
+            while True:
+                turn = fetch_add(counter, 1)
+                if turn >= schedule.shape[0]:
+                    break
+                tile = schedule[turn]
+                left, top = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
+                rows, columns = min(TILE, height - top), min(TILE, width - left)
+                state[:] = ZERO
+                deepest = 0
+                for j in range(rows):
+                    for i in range(columns):
+                        p = j * TILE + i
+                        t = transmittance[top + j, left + i]
+                        v_transmittance = -v_alpha[top + j, left + i]
+                        for channel in range(CHANNELS):
+                            v = v_image[top + j, left + i, channel]
+                            state[RGB_PLANE + channel * PIXELS + p] = v
+                            v_transmittance += v * background[channel]
+                        state[T_PLANE + p] = t
+                        state[SUFFIX_PLANE + p] = t * v_transmittance
+                        state[LAST_PLANE + p] = F32(last[top + j, left + i])
+                        deepest = max(deepest, last[top + j, left + i])
+                begin = starts[tile]
+                for place in range(begin + deepest, starts[tile + 1]):
+                    moments[place, :] = ZERO
+                for place in range(begin + deepest - 1, begin - 1, -1):
+                    rank = np.int64(ranks[place])
+                    first, end = row_range(packed, rank, top, rows)
+                    gradient_rows(packed, rank, state, left, top, first, end, place - begin + 1, moments, place)
+
+    return blend_backward
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+def gather(order, offsets, slots, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors):
+    """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
+
+    Args:
+        order [V], offsets [V + 1], slots [M]: from binning. moments [M, 12]: from the backward pass.
+        conics [N, 3], opacities [N].
+        v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: added to. `extra`
+            gets the sums of EXTRA_X and EXTRA_Y, raw; an `extra` without rows gets nothing.
+    """
+    channels = v_colors.shape[1]
+    for rank in numba.prange(order.shape[0]):
+        n = order[rank]
+        s0 = sx = sy = sxx = sxy = syy = ex = ey = c0 = c1 = c2 = c3 = ZERO
+        for slot in range(offsets[rank], offsets[rank + 1]):
+            m = slots[slot]
+            s0 += moments[m, S0]
+            sx += moments[m, SX]
+            sy += moments[m, SY]
+            sxx += moments[m, SXX]
+            sxy += moments[m, SXY]
+            syy += moments[m, SYY]
+            ex += moments[m, EXTRA_X]
+            ey += moments[m, EXTRA_Y]
+            c0 += moments[m, V_COLOR]
+            c1 += moments[m, V_COLOR + 1]
+            c2 += moments[m, V_COLOR + 2]
+            c3 += moments[m, V_COLOR + 3]
+        a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
+        v_means2d[n, 0] += a * sx + b * sy
+        v_means2d[n, 1] += b * sx + c * sy
+        if extra.shape[0] > 0:
+            extra[n, 0] += ex
+            extra[n, 1] += ey
+        v_conics[n, 0] -= HALF * sxx
+        v_conics[n, 1] -= sxy
+        v_conics[n, 2] -= HALF * syy
+        v_opacities[n] += s0 / opacities[n]
+        v_colors[n, 0] += c0
+        v_colors[n, 1] += c1
+        v_colors[n, 2] += c2
+        if channels == 4:
+            v_colors[n, 3] += c3

@@ -1,0 +1,227 @@
+"""The kernels as differentiable PyTorch functions: projection, colour, blending.
+
+Blending takes means2d from projection as an ordinary tensor, so that densification can read its gradient.
+Each function handles all cameras of the batch, one after another; all cores work on each.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gaussians.kernels import workers
+from gaussians.raster.cpu.binning import TILE, depth_order, fill_tiles, tile_rectangles
+from gaussians.raster.cpu.blend import LOG2E, backward_kernel, forward_kernel, gather, pack
+from gaussians.raster.cpu.harmonics import harmonics_backward, harmonics_forward
+from gaussians.raster.cpu.project import project_backward, project_forward
+from gaussians.raster.cpu.rows import MOMENTS, PACKED
+
+Array = np.ndarray
+
+
+def array(tensor: Tensor) -> Array:
+    """The tensor's memory as a contiguous NumPy array, copied only if it isn't."""
+    return tensor.detach().contiguous().numpy()
+
+
+@dataclass(frozen=True)
+class Lens:
+    """Cameras and limits as the projection kernels take them.
+
+    Attributes:
+        viewmats: [C, 4, 4]. intrinsics: [C, 6] fx, fy, cx, cy, width, height. limits: [3] near, far, eps2d.
+    """
+
+    viewmats: Array
+    intrinsics: Array
+    limits: Array
+
+    @classmethod
+    def of(cls, viewmats: Tensor, Ks: Tensor, width: int, height: int, limits: tuple[float, float, float]) -> "Lens":
+        """From the arguments of `rasterize`; limits are near_plane, far_plane and eps2d."""
+        K = array(Ks)
+        intrinsics = np.empty((len(K), 6), np.float32)
+        intrinsics[:, :4] = np.stack([K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2]], axis=1)
+        intrinsics[:, 4:] = width, height
+        return cls(array(viewmats), intrinsics, np.array(limits, np.float32))
+
+    @property
+    def centres(self) -> Array:
+        """[C, 3] camera positions in world coordinates."""
+        inverse = np.linalg.inv(self.viewmats.astype(np.float64))
+        return np.ascontiguousarray(inverse[:, :3, 3], dtype=np.float32)
+
+
+class Project(torch.autograd.Function):
+    """(means, quats, scales, opacities) to (means2d, conics, depths, radii, extents), each [C, N, ...]."""
+
+    @staticmethod
+    def forward(ctx: Any, means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, lens: Lens) -> Any:
+        """Project; see `project_forward`."""
+        cameras, n = len(lens.viewmats), len(means)
+        means2d, conics = torch.empty(cameras, n, 2), torch.empty(cameras, n, 3)
+        depths, extents = torch.empty(cameras, n), torch.empty(cameras, n, 2)
+        radii = torch.empty(cameras, n, 2, dtype=torch.int32)
+        inputs = [array(tensor) for tensor in (means, quats, scales, opacities)]
+        for c in range(cameras):
+            outputs = [tensor[c].numpy() for tensor in (means2d, conics, depths, radii, extents)]
+            project_forward(*inputs, lens.viewmats[c], lens.intrinsics[c], lens.limits, *outputs)
+        ctx.lens = lens
+        ctx.save_for_backward(means, quats, scales, conics, radii)
+        ctx.mark_non_differentiable(radii, extents)
+        return means2d, conics, depths, radii, extents
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """Gradients of means, quats and scales; opacity has none here."""
+        means, quats, scales, conics, radii = ctx.saved_tensors
+        v_means2d, v_conics, v_depths = (array(gradient) for gradient in gradients[:3])
+        total: list[Tensor] = []
+        for c in range(len(conics)):
+            outputs = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in (means, quats, scales)]
+            project_backward(
+                array(means), array(quats), array(scales), ctx.lens.viewmats[c], ctx.lens.intrinsics[c],
+                conics[c].numpy(), radii[c].numpy(), v_means2d[c], v_conics[c], v_depths[c],
+                *(output.numpy() for output in outputs),
+            )  # fmt: skip
+            total = outputs if c == 0 else [one.add_(other) for one, other in zip(total, outputs, strict=True)]
+        return *total, None, None
+
+
+class Harmonics(torch.autograd.Function):
+    """(means [N, 3], coefficients [N, K, 3]) to colours [C, N, 3]; zero where invisible."""
+
+    @staticmethod
+    def forward(ctx: Any, means: Tensor, coefficients: Tensor, radii: Tensor, centres: Array, degree: int) -> Any:
+        """Evaluate; see `harmonics_forward`."""
+        colors = torch.empty(len(centres), len(means), 3)
+        for c, centre in enumerate(centres):
+            harmonics_forward(
+                array(means), array(coefficients), centre, radii[c].numpy(), degree, colors[c].numpy()
+            )
+        ctx.centres, ctx.degree = centres, degree
+        ctx.save_for_backward(means, coefficients, radii, colors)
+        return colors
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, v_colors: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes what forward returned
+        """Gradients of means and coefficients."""
+        means, coefficients, radii, colors = ctx.saved_tensors
+        v_colors_array = array(v_colors)
+        v_means, v_coefficients = torch.zeros_like(means), None
+        for c, centre in enumerate(ctx.centres):
+            through, direct = torch.empty(means.shape), torch.empty(coefficients.shape)
+            harmonics_backward(
+                array(means), array(coefficients), centre, radii[c].numpy(), ctx.degree, colors[c].numpy(),
+                v_colors_array[c], direct.numpy(), through.numpy(),
+            )  # fmt: skip
+            v_means += through
+            v_coefficients = direct if v_coefficients is None else v_coefficients.add_(direct)
+        return v_means, v_coefficients, None, None, None
+
+
+@dataclass(frozen=True)
+class Bins:
+    """One camera's visible Gaussians, sorted and dealt to tiles; see binning.py for the fields' shapes."""
+
+    order: Array
+    offsets: Array
+    slots: Array
+    starts: Array
+    ranks: Array
+    schedule: Array
+    tiles_x: int
+
+    @classmethod
+    def of(cls, means2d: Array, depths: Array, radii: Array, width: int, height: int) -> "Bins":
+        """Sort and deal."""
+        tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
+        order = depth_order(depths, radii)
+        rectangles = np.empty((len(order), 4), np.int32)
+        offsets = np.empty(len(order) + 1, np.int64)
+        tile_rectangles(order, means2d, radii, tiles_x, tiles_y, rectangles, offsets)
+        starts = np.empty(tiles_x * tiles_y + 1, np.int64)
+        ranks, slots = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
+        fill_tiles(rectangles, offsets, tiles_x, tiles_y, workers(), starts, ranks, slots)
+        schedule = np.argsort(-np.diff(starts), kind="stable")
+        return cls(order, offsets, slots, starts, ranks, schedule, tiles_x)
+
+    def tiling(self) -> tuple[Array, Array, Array, int, int]:
+        """What both blending kernels take after `packed`."""
+        return self.starts, self.ranks, self.schedule, self.tiles_x, workers()
+
+
+def packed_rows(bins: Bins, means2d: Array, conics: Array, opacities: Array, extents: Array, colors: Array) -> Array:
+    """[V, 12] rows for the blending kernels."""
+    packed = np.empty((len(bins.order), PACKED), np.float32)
+    pack(bins.order, means2d, conics, opacities, extents, colors, packed)
+    return packed
+
+
+class Blend(torch.autograd.Function):
+    """(means2d, conics, colors, opacities, backgrounds) to (image, alpha), per camera.
+
+    colors [C, N, D] and backgrounds [C, D] have D = 3 or 4; bins holds one Bins a camera.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        means2d: Tensor,
+        conics: Tensor,
+        colors: Tensor,
+        opacities: Tensor,
+        backgrounds: Tensor,
+        extents: Tensor,
+        bins: list[Bins],
+        size: tuple[int, int],
+        absgrad: bool,
+    ) -> Any:
+        """Blend front to back; see `blend_forward`."""
+        cameras, channels = len(bins), colors.shape[-1]
+        width, height = size
+        image = torch.empty(cameras, height, width, channels)
+        transmittance = torch.empty(cameras, height, width)
+        ctx.last = np.empty((cameras, height, width), np.int32)
+        ctx.rows = []
+        for c, bin in enumerate(bins):
+            inputs = (array(tensor[c]) for tensor in (means2d, conics, opacities, extents, colors))
+            ctx.rows.append(packed_rows(bin, *inputs))
+            forward_kernel(channels)(
+                ctx.rows[c], *bin.tiling(), array(backgrounds[c]), image[c].numpy(), transmittance[c].numpy(), ctx.last[c]
+            )
+        ctx.bins, ctx.absgrad, ctx.means2d = bins, absgrad, means2d if absgrad else None
+        ctx.save_for_backward(conics, opacities, backgrounds, transmittance)
+        return image, (1.0 - transmittance)[..., None]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, v_image: Tensor, v_alpha: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes what forward returned
+        """Back to front; see `blend_backward`. Sets `means2d.absgrad` [C, N, 2] where asked."""
+        conics, opacities, backgrounds, transmittance = ctx.saved_tensors
+        cameras, n = opacities.shape
+        channels = v_image.shape[-1]
+        v_means2d, v_conics = torch.zeros(cameras, n, 2), torch.zeros(cameras, n, 3)
+        v_colors, v_opacities = torch.zeros(cameras, n, channels), torch.zeros(cameras, n)
+        extra = torch.zeros(cameras, n if ctx.absgrad else 0, 2)
+        kernel = backward_kernel(channels, "absgrad" if ctx.absgrad else "")
+        v_image_array, v_alpha_array = array(v_image), array(v_alpha[..., 0])
+        for c, bin in enumerate(ctx.bins):
+            moments = np.empty((len(bin.ranks), MOMENTS), np.float32)
+            kernel(
+                ctx.rows[c], *bin.tiling(), array(backgrounds[c]), transmittance[c].numpy(), ctx.last[c],
+                v_image_array[c], v_alpha_array[c], moments,
+            )  # fmt: skip
+            outputs = [tensor[c].numpy() for tensor in (v_means2d, extra, v_conics, v_opacities, v_colors)]
+            gather(bin.order, bin.offsets, bin.slots, moments, array(conics[c]), array(opacities[c]), *outputs)
+        if ctx.absgrad:
+            ctx.means2d.absgrad = extra.div_(float(LOG2E))
+        v_backgrounds = None
+        if ctx.needs_input_grad[4]:
+            v_backgrounds = (v_image * transmittance[..., None]).sum(dim=(1, 2))
+        return v_means2d, v_conics, v_colors, v_opacities, v_backgrounds, None, None, None, None
