@@ -68,7 +68,7 @@ class Simplify:
     stages: int = option(4, "removals on the way from the teacher's count to the budget", low=1, high=50)
     start: int = option(0, "step of the first removal", low=0)
     stop: int = option(1000, "step of the last removal, which reaches the budget", low=0)
-    sample: float = option(0.5, "points route: fraction kept by importance sampling at `start`", low=0.01, high=1)
+    sample: float = option(0.5, "points route: fraction that importance sampling keeps", low=0.01, high=1)
     mass: float = option(1.0, "of the importance kept by a last cut at `mass_step`; 1: none", low=0.5, high=1)
     mass_step: int = option(20_000, "step of that cut", low=0)
 
