@@ -1,0 +1,183 @@
+"""Soft labels: what the teachers see together from every training pose, rendered once and kept.
+
+The teachers are frozen, so a label never changes and they may leave memory when all are rendered.
+Labels are stored with 8 bits a channel, as the photos are: the error is at most 0.5/255, and measured
+0.29/255 (58.9 dB) root mean square, far below what tells the teachers apart. float16 has at most 0.06/255
+(79.4 dB), but takes twice the memory.
+"""
+
+import hashlib
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaussians.camera import Camera
+from gaussians.errors import RecipeError
+from gaussians.model import Gaussians
+from gaussians.raster import rasterize
+from gaussians.storage import replacing
+
+_FORMAT = b"soft labels 1: uint8 RGB of every view, then float32 disagreement of every view"
+_SUFFIX = ".labels"
+
+
+@dataclass(frozen=True, eq=False)
+class SoftLabels:
+    """The labels of all training views; made by `render_labels`.
+
+    Attributes:
+        pixels: all labels' values one after the other, uint8 sRGB; in memory or mapped from a file.
+        shapes: (height, width) of each view.
+        disagreement: [V] float32, the weighted standard deviation of the teachers' values about their
+            mean, averaged over the view's pixels and channels; in [0, 0.5]; 0 with one teacher.
+    """
+
+    pixels: np.ndarray
+    shapes: tuple[tuple[int, int], ...]
+    disagreement: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def label(self, view: int, device: torch.device | str = "cpu") -> Tensor:
+        """[H, W, 3] float32 in [0, 1], the label of a training view by its index."""
+        sizes = [3 * height * width for height, width in self.shapes[: view + 1]]
+        values = np.array(self.pixels[sum(sizes[:-1]) : sum(sizes)])
+        return torch.from_numpy(values).to(device).reshape(*self.shapes[view], 3) / 255
+
+
+def render_labels(
+    teachers: Mapping[str, Gaussians],
+    weights: Mapping[str, float],
+    cameras: Sequence[Camera],
+    background: Sequence[float],
+    folder: Path,
+    memory_mb: float,
+) -> Generator[int, None, SoftLabels]:
+    """Render the label of every camera, yielding the number of finished ones after each.
+
+    `labels = yield from render_labels(...)` in a pipeline; to pause is not to call next. Labels of more
+    than `memory_mb` million bytes go to a file in `folder`, written atomically; if a finished one is there
+    that was made from the same teachers, weights and cameras, it is used and nothing is rendered.
+
+    Args:
+        teachers: by name.
+        weights: of each teacher in the mean; they are normalised, and 0 leaves a teacher out.
+        cameras: of the training views, in their order.
+        background: RGB in [0, 1].
+        folder: for the file.
+        memory_mb: largest size kept in memory.
+
+    Raises:
+        RecipeError: weights that are negative or not finite, or no teacher left.
+        StorageError: the file could not be written.
+    """
+    shares = label_shares({name: weights[name] for name in teachers})
+    taking_part = {name: gaussians for name, gaussians in teachers.items() if name in shares}
+    shapes = tuple((camera.height, camera.width) for camera in cameras)
+    size = sum(3 * height * width for height, width in shapes)
+    rendered = _render_all(taking_part, shares, cameras, background)
+    if size <= memory_mb * 1e6:
+        pixels, disagreement = np.empty(size, np.uint8), np.empty(len(cameras), np.float32)
+        end = 0
+        for done, (label, spread) in enumerate(rendered):
+            start, end = end, end + label.size
+            pixels[start:end], disagreement[done] = label.ravel(), spread
+            yield done + 1
+        return SoftLabels(pixels, shapes, disagreement)
+    path = folder / f"{_key(taking_part, shares, cameras, background)}{_SUFFIX}"
+    if not path.is_file() or path.stat().st_size != size + 4 * len(cameras):
+        yield from _write(path, rendered)
+    _remove_others(path)
+    # Mapped for reading only: to write through a map on a full disk kills the process.
+    disagreement = np.fromfile(path, np.float32, offset=size)
+    return SoftLabels(np.memmap(path, np.uint8, "r", shape=(size,)), shapes, disagreement)
+
+
+def label_shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Each teacher's share of the label: the weights over their sum, teachers of weight 0 left out.
+
+    Raises:
+        RecipeError: a weight is negative or not finite, or all are 0.
+    """
+    for name, weight in weights.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            raise RecipeError(f"labels.{name} = {weight}: must be at least 0")
+    total = sum(weights.values())
+    if total == 0:
+        raise RecipeError(f"labels: every teacher ({', '.join(weights)}) has weight 0; raise one of them")
+    return {name: weight / total for name, weight in weights.items() if weight > 0}
+
+
+def _render_all(
+    teachers: Mapping[str, Gaussians],
+    shares: Mapping[str, float],
+    cameras: Sequence[Camera],
+    background: Sequence[float],
+) -> Iterator[tuple[np.ndarray, float]]:
+    for camera in cameras:
+        yield _render(teachers, shares, camera, background)
+
+
+@torch.no_grad()  # on a function and not a generator: there it would leak out at each yield
+def _render(
+    teachers: Mapping[str, Gaussians],
+    shares: Mapping[str, float],
+    camera: Camera,
+    background: Sequence[float],
+) -> tuple[np.ndarray, float]:
+    """One label [H, W, 3] uint8, and its teachers' disagreement."""
+    images = []
+    for gaussians in teachers.values():
+        behind = torch.tensor([list(background)], dtype=torch.float32, device=gaussians.device)
+        image, _, _ = rasterize(
+            **gaussians.render_args(), **camera.tensors(gaussians.device), backgrounds=behind
+        )
+        images.append(image[0].clamp(0, 1).cpu())
+    stack, share = torch.stack(images), torch.tensor([shares[name] for name in teachers]).reshape(-1, 1, 1, 1)
+    mean = (share * stack).sum(dim=0)
+    variance = (share * (stack - mean).square()).sum(dim=0)
+    return (mean * 255).round().to(torch.uint8).numpy(), float(variance.sqrt().mean())
+
+
+def _write(path: Path, rendered: Iterator[tuple[np.ndarray, float]]) -> Iterator[int]:
+    spreads = []
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for done, (label, spread) in enumerate(rendered):
+            file.write(label.tobytes())
+            spreads.append(spread)
+            yield done + 1
+        file.write(np.array(spreads, np.float32).tobytes())
+
+
+def _remove_others(path: Path) -> None:
+    """Labels of other weights or teachers are of no more use, and large."""
+    for other in path.parent.glob(f"*{_SUFFIX}"):
+        if other != path:
+            other.unlink(missing_ok=True)
+
+
+def _key(
+    teachers: Mapping[str, Gaussians],
+    shares: Mapping[str, float],
+    cameras: Sequence[Camera],
+    background: Sequence[float],
+) -> str:
+    """A hash of all that decides the labels: 1 GB of teachers takes about a second."""
+    digest = hashlib.blake2b(_FORMAT, digest_size=16)
+    digest.update(np.array(background, np.float64).tobytes())
+    for camera in cameras:
+        digest.update(np.array([camera.width, camera.height], np.int64).tobytes())
+        digest.update(np.ascontiguousarray(camera.viewmat, np.float64).tobytes())
+        digest.update(np.ascontiguousarray(camera.K, np.float64).tobytes())
+    for name, gaussians in teachers.items():
+        digest.update(np.array([shares[name]], np.float64).tobytes())
+        for tensor in gaussians.tensors().values():
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+
+from gaussians.camera import Camera
+from gaussians.distill.importance import highest, importance, importance_sample, keep_mass, spread_views
+from gaussians.model import Gaussians
+from gaussians.raster import rasterize
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def cloud(count: int = 80) -> Gaussians:
+    draw = generator(1)
+    return Gaussians(
+        means=torch.randn(count, 3, generator=draw) * 0.6 + torch.tensor([0.0, 0.0, 3.0]),
+        quats=torch.randn(count, 4, generator=draw),
+        log_scales=torch.randn(count, 3, generator=draw) * 0.4 - 2,
+        logit_opacities=torch.randn(count, generator=draw),
+        sh0=torch.zeros(count, 1, 3),
+        shN=torch.zeros(count, 0, 3),
+    )
+
+
+def cameras(count: int = 3) -> list[Camera]:
+    views = []
+    for index in range(count):
+        viewmat = np.eye(4)
+        viewmat[0, 3] = 0.3 * index
+        views.append(Camera(viewmat, np.array([[30.0, 0, 17], [0, 30, 13], [0, 0, 1]]), 34, 27))
+    return views
+
+
+def summed_weights(gaussians: Gaussians, camera: Camera) -> torch.Tensor:
+    """∂ Σ pixels / ∂ a constant colour of each Gaussian, by the float64 reference."""
+    colors = torch.ones(len(gaussians), 1, dtype=torch.float64, requires_grad=True)
+    args = {name: value.double() for name, value in gaussians.tensors().items()}
+    double = Gaussians(**args)
+    view = {
+        name: value.double() if isinstance(value, torch.Tensor) else value
+        for name, value in camera.tensors().items()
+    }
+    image, _, _ = rasterize(
+        double.means, double.quats, double.scales, double.opacities, colors, **view, backend="reference"
+    )
+    image.sum().backward()
+    assert colors.grad is not None
+    return colors.grad[:, 0].float()
+
+
+def test_importance_is_the_gradient_of_the_image_by_a_constant_colour() -> None:
+    gaussians = cloud()
+    expected = torch.stack([summed_weights(gaussians, camera) for camera in cameras()])
+    torch.testing.assert_close(importance(gaussians, cameras()), expected.sum(0), rtol=1e-3, atol=1e-3)
+    assert float(expected.max()) > 20
+
+
+def test_area_importance_is_below_one_a_view_and_prefers_the_opaque() -> None:
+    gaussians = cloud()
+    scores = importance(gaussians, cameras(), "area")
+    weights = importance(gaussians, cameras())
+    assert float(scores.max()) <= 3
+    assert bool(((scores > 0) == (weights > 0)).all())
+    assert not torch.equal(highest(scores, 20), highest(weights, 20))
+
+
+def test_many_views_are_thinned_evenly() -> None:
+    assert spread_views(5, 200) == [0, 1, 2, 3, 4]
+    assert spread_views(301, 4) == [0, 100, 200, 300]
+    assert spread_views(7, 1) == [0]
+    assert spread_views(0, 5) == []
+    gaussians = cloud()
+    thinned = importance(gaussians, cameras(5), max_views=3)
+    chosen = [cameras(5)[index] for index in (0, 2, 4)]
+    torch.testing.assert_close(thinned, importance(gaussians, chosen))
+
+
+def test_highest_keeps_the_count_and_the_order() -> None:
+    scores = torch.tensor([1.0, 5, 3, 5, 0, 3])
+    assert highest(scores, 3).tolist() == [False, True, True, True, False, False]
+    assert highest(scores, 99).all()
+    assert not highest(scores, 0).any()
+
+
+@pytest.mark.parametrize(("mass", "kept"), [(0.5, 1), (0.51, 2), (0.75, 2), (0.8, 3), (0.99, 4), (1.0, 4)])
+def test_mass_keeps_the_fewest_that_suffice(mass: float, kept: int) -> None:
+    scores = torch.tensor([0.0, 0.125, 0.25, 0.5, 0.125])
+    mask = keep_mass(scores, mass)
+    assert int(mask.sum()) == kept
+    assert float(scores[mask].sum()) >= mass * float(scores.sum())
+    assert mask[3]
+
+
+def test_sampling_follows_the_importance() -> None:
+    scores = torch.tensor([4.0, 2.0, 1.0, 1.0, 0.0])
+    drawn = torch.stack([importance_sample(scores, 1, generator(seed)) for seed in range(4000)])
+    assert drawn.sum(1).eq(1).all()
+    frequency = drawn.float().mean(0)
+    # three standard deviations of a binomial share; worst seen 0.012
+    torch.testing.assert_close(frequency, scores / 8, atol=0.025, rtol=0)
+
+
+def test_sampling_without_replacement_matches_torch() -> None:
+    scores = torch.tensor([4.0, 2.0, 1.0, 1.0])
+    ours = (
+        torch.stack([importance_sample(scores, 2, generator(seed)) for seed in range(4000)]).float().mean(0)
+    )
+    theirs = torch.zeros(4)
+    draw = generator(9)
+    for _ in range(4000):
+        theirs[torch.multinomial(scores, 2, generator=draw)] += 1 / 4000
+    torch.testing.assert_close(ours, theirs, atol=0.04, rtol=0)  # worst seen 0.013
+
+
+def test_sampling_is_reproducible_and_never_takes_the_useless() -> None:
+    scores = torch.rand(1000, generator=generator()) * (torch.arange(1000) % 2)
+    first = importance_sample(scores, 300, generator(5))
+    assert torch.equal(first, importance_sample(scores, 300, generator(5)))
+    assert not torch.equal(first, importance_sample(scores, 300, generator(6)))
+    assert int(first.sum()) == 300
+    assert int(importance_sample(scores, 900, generator(5)).sum()) == int((scores > 0).sum())
