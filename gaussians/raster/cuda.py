@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from gaussians.errors import BackendUnavailableError
 from gaussians.raster import reference
@@ -66,11 +67,17 @@ def rasterize(
             means, quats, scales, opacities, colors, viewmats, Ks, width, height,
             sh_degree=sh_degree, backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad,
         )  # fmt: skip
-    return gsplat.rasterization(
+    render, alpha, meta = gsplat.rasterization(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree, packed=packed,
-        tile_size=TILE_SIZE, backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad,
+        tile_size=TILE_SIZE, backgrounds=None if packed else backgrounds, render_mode=render_mode,
+        absgrad=absgrad,
     )  # fmt: skip
+    if packed and backgrounds is not None and render_mode.startswith("RGB"):
+        # gsplat 1.5.3 looks for packed backgrounds of shape [D], with one camera or many, and stops.
+        behind = pad(backgrounds, (0, render.shape[-1] - backgrounds.shape[-1]))
+        render = render + (1 - alpha) * behind[:, None, None, :]
+    return render, alpha, meta
 
 
 def blend_weights(

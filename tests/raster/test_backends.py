@@ -1,0 +1,147 @@
+"""Every backend against the float64 reference: values, all gradients, depth, absolute gradients, weights."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gaussians.raster import blend_weights, rasterize
+
+from .compare import MARGIN, comparable_pixels, differentiate, relative_error
+from .scenes import SCENES, Scene, random_scene
+
+# Largest error over largest truth. Worst seen: see each test.
+VALUE_TOLERANCE = 2e-5
+GRADIENT_TOLERANCE = 2e-4
+
+DEVICES = {"cpu": "cpu", "reference": "cpu", "cuda": "cuda"}
+
+
+def compare(scene: Scene, backend: str, absgrad: bool = False) -> None:
+    pixels = comparable_pixels(scene)
+    assert pixels.double().mean() > 0.95, "the scene is all jumps: choose another seed"
+    truth = differentiate(scene.to(torch.float64), "reference", pixels, absgrad)
+    ours = differentiate(scene.to(DEVICES[backend]), backend, pixels, absgrad)
+    assert ours.render.dtype == ours.alpha.dtype == torch.float32
+    keep = pixels[..., None]
+    errors = {
+        "render": relative_error(ours.render.cpu() * keep, truth.render * keep),
+        "alpha": relative_error(ours.alpha.cpu() * keep, truth.alpha * keep),
+    }
+    assert max(errors.values()) < VALUE_TOLERANCE, errors
+    assert ours.grads.keys() == truth.grads.keys()
+    gradient_errors = {name: relative_error(ours.grads[name], truth.grads[name]) for name in truth.grads}
+    assert max(gradient_errors.values()) < GRADIENT_TOLERANCE, gradient_errors
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", SCENES)
+def test_value_and_gradients(backend: str, name: str, seed: int) -> None:
+    compare(SCENES[name](seed), backend, absgrad=True)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_spherical_harmonics_of_each_degree(backend: str, degree: int) -> None:
+    compare(random_scene(2, n=60, sh_degree=degree), backend)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2])
+def test_fewer_bands_than_coefficients(backend: str, degree: int) -> None:
+    scene = random_scene(3, n=40, sh_degree=3).with_settings(sh_degree=degree)
+    compare(scene, backend)
+    outcome = differentiate(scene.to(DEVICES[backend]), backend, comparable_pixels(scene))
+    assert not outcome.grads["colors"][:, (degree + 1) ** 2 :].any()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "D", "ED", "RGB+D", "RGB+ED"])
+@pytest.mark.parametrize("sh_degree", [None, 1])
+def test_render_modes(backend: str, mode: str, sh_degree: int | None) -> None:
+    compare(random_scene(4, n=60, sh_degree=sh_degree).with_settings(render_mode=mode), backend)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_any_number_of_channels(backend: str, channels: int) -> None:
+    compare(random_scene(5, n=50, channels=channels), backend)
+
+
+def test_no_background_is_black(backend: str) -> None:
+    scene = random_scene(6, n=30)
+    compare(scene.with_settings(backgrounds=None), backend)
+    black = scene.with_settings(backgrounds=torch.zeros(1, 3)).to(DEVICES[backend])
+    none = scene.with_settings(backgrounds=None).to(DEVICES[backend])
+    renders = [rasterize(*s.arguments(), **s.settings, backend=backend)[0] for s in (black, none)]
+    assert torch.equal(*renders)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 15), (33, 47), (3, 64), (64, 1)])
+def test_sizes_that_tiles_do_not_divide(backend: str, width: int, height: int) -> None:
+    scene = random_scene(7, n=50, width=width, height=height)
+    # Kept in view whatever the size.
+    scene = replace(scene, Ks=scene.Ks * torch.tensor([[[40 / width], [40 / width], [1.0]]]))
+    scene.Ks[0, 0, 2], scene.Ks[0, 1, 2] = width / 2, height / 2
+    compare(scene, backend, absgrad=True)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"near_plane": 3.9}, {"far_plane": 4.2}, {"eps2d": 0.0}, {"eps2d": 1.5}]
+)
+def test_planes_and_blur(backend: str, settings: dict[str, float]) -> None:
+    scene = random_scene(8, n=60).with_settings(**settings)
+    pixels = torch.ones(1, scene.height, scene.width, dtype=torch.bool)
+    truth = differentiate(scene.to(torch.float64), "reference", pixels)
+    ours = differentiate(scene.to(DEVICES[backend]), backend, pixels)
+    visible = (truth.meta["radii"] > 0).all(dim=-1)
+    if "eps2d" not in settings:
+        assert 0 < visible.sum() < 60
+    assert torch.equal((ours.meta["radii"].cpu() > 0).all(dim=-1), visible)
+    # Pixels near a jump are not left out here (margins are those of the default settings): one step of
+    # 1/255 at most, in a few pixels. Worst seen: 1e-5 of the pixels.
+    different = (ours.render.cpu() - truth.render).abs().amax(dim=-1) > VALUE_TOLERANCE
+    assert different.double().mean() < 0.005
+
+
+def test_meta_is_gsplats(backend: str) -> None:
+    scene = SCENES["two cameras"](0)
+    pixels = comparable_pixels(scene)
+    truth = differentiate(scene.to(torch.float64), "reference", pixels).meta
+    meta = differentiate(scene.to(DEVICES[backend]), backend, pixels).meta
+    assert meta["radii"].dtype == torch.int32
+    for name in ("width", "height", "n_cameras", "tile_size", "tile_width", "tile_height"):
+        assert meta[name] == truth[name]
+    assert meta["gaussian_ids"] is None
+    assert meta["camera_ids"] is None
+    visible = (truth["radii"] > 0).all(dim=-1)
+    assert 0 < visible.sum() < visible.numel()
+    # ceil() may round the other way; worst seen: 0.
+    assert (meta["radii"].cpu() - truth["radii"]).abs().max() <= 1
+    for name in ("means2d", "depths", "conics", "opacities"):
+        ours = meta[name].detach().cpu()
+        # Worst seen: 3e-6 (conics).
+        assert relative_error(ours[visible], truth[name].detach()[visible]) < 1e-5, name
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_blend_weights(backend: str, name: str) -> None:
+    scene = SCENES[name](3)
+    weights, counts = blend_weights(*scene.to(DEVICES[backend]).without_colors(), backend=backend)
+    truth, true_counts = blend_weights(*scene.to(torch.float64).without_colors(), backend="reference")
+    assert weights.dtype == counts.dtype == torch.float32
+    assert true_counts.max() > 20
+    # Jumps cannot be left out here: a pixel of alpha 1/255 more or less.
+    # Worst seen: weights 4e-5, counts 1 of a Gaussian's pixels.
+    assert relative_error(weights, truth) < 1e-3
+    assert (counts.cpu() - true_counts).abs().max() <= 2
+    assert ((counts.cpu() != true_counts).double().mean()) < 0.05
+
+
+def test_blend_weights_add_up_to_alpha(backend: str) -> None:
+    scene = SCENES["two cameras"](1).to(DEVICES[backend])
+    weights, _ = blend_weights(*scene.without_colors(), backend=backend)
+    _, alpha, _ = rasterize(*scene.arguments(), **scene.settings, backend=backend)
+    # Worst seen: 2e-7.
+    assert weights.sum().item() == pytest.approx(alpha.sum().item(), rel=1e-5)
+
+
+def test_margin_is_wider_than_float32_needs() -> None:
+    # The margin leaves out what could jump; all else agrees. Were it too narrow, needles would show it.
+    assert MARGIN > 10 * VALUE_TOLERANCE

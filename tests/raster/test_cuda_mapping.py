@@ -1,0 +1,184 @@
+"""The CUDA backend without a GPU: gsplat's own Python over stand-in kernels, and refusals."""
+
+import sys
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import gsplat
+import pytest
+import torch
+
+from gaussians.errors import BackendUnavailableError
+from gaussians.raster import blend_weights, cuda, rasterize
+
+from . import stand_in_kernels
+from .compare import comparable_pixels, differentiate, relative_error
+from .scenes import GAUSSIANS, SCENES, Scene, random_scene
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = ModuleType("gsplat.cuda._backend")
+    vars(kernels)["_C"] = stand_in_kernels
+    monkeypatch.setitem(sys.modules, kernels.__name__, kernels)
+    monkeypatch.setattr(cuda, "_gsplat", lambda device: gsplat)
+
+
+def small(name: str) -> Scene:
+    """Few enough pixels for loops in Python, more than one tile each way."""
+    scene = SCENES[name](0)
+    fewer = {field: getattr(scene, field)[:24] for field in GAUSSIANS}
+    width, height = int(0.4 * scene.width), int(0.5 * scene.height)
+    Ks = scene.Ks * torch.tensor([[[0.4], [0.5], [1.0]]])
+    return replace(scene, **fewer, Ks=Ks, width=width, height=height)
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("name", SCENES)
+def test_gsplat_over_stand_in_kernels_is_the_reference(name: str) -> None:
+    scene = small(name)
+    pixels = comparable_pixels(scene)
+    truth = differentiate(scene.to(torch.float64), "reference", pixels, absgrad=True)
+    ours = differentiate(scene, "cuda", pixels, absgrad=True)
+    # Worst seen: render 3e-7, gradients 3e-6 (needles).
+    assert relative_error(ours.render * pixels[..., None], truth.render * pixels[..., None]) < 1e-5
+    assert relative_error(ours.alpha * pixels[..., None], truth.alpha * pixels[..., None]) < 1e-5
+    assert ours.grads.keys() == truth.grads.keys()
+    errors = {key: relative_error(ours.grads[key], truth.grads[key]) for key in truth.grads}
+    assert max(errors.values()) < 1e-4, errors
+    assert torch.equal(ours.meta["radii"], truth.meta["radii"])
+    assert truth.meta.keys() <= ours.meta.keys()
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("mode", ["D", "ED", "RGB+D", "RGB+ED"])
+def test_depth_modes(mode: str) -> None:
+    scene = small("two cameras").with_settings(render_mode=mode)
+    pixels = comparable_pixels(scene)
+    truth = differentiate(scene.to(torch.float64), "reference", pixels)
+    ours = differentiate(scene, "cuda", pixels)
+    assert relative_error(ours.render * pixels[..., None], truth.render * pixels[..., None]) < 1e-5
+    assert ours.grads.keys() == truth.grads.keys()
+    for key, grad in truth.grads.items():
+        assert relative_error(ours.grads[key], grad) < 1e-4, key
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("mode", ["RGB", "ED", "RGB+ED"])
+def test_packed_lists_the_visible_pairs(mode: str) -> None:
+    scene = small("two cameras").with_settings(render_mode=mode)
+    pixels = torch.ones(2, scene.height, scene.width, dtype=torch.bool)
+    full = differentiate(scene, "cuda", pixels)
+    packed = differentiate(scene.with_settings(packed=True), "cuda", pixels)
+    full_meta, meta = full.meta, packed.meta
+    assert relative_error(packed.render, full.render) < 1e-6
+    for name in full.grads.keys() - {"means2d"}:
+        assert relative_error(packed.grads[name], full.grads[name]) < 1e-5, name
+    cameras, gaussians = torch.where((full_meta["radii"] > 0).all(dim=-1))
+    assert 0 < len(gaussians) < 2 * len(scene.means)
+    assert torch.equal(meta["camera_ids"], cameras)
+    assert torch.equal(meta["gaussian_ids"], gaussians)
+    assert meta["means2d"].shape == (len(gaussians), 2)
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(
+    "settings",
+    [{"near_plane": 3.9}, {"far_plane": 4.1}, {"eps2d": 1.5}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_reach_gsplat(settings: dict[str, float]) -> None:
+    scene = small("cloud")
+    truth = rasterize(*scene.arguments(), **scene.settings, **settings, backend="reference")[0]
+    default = rasterize(*scene.arguments(), **scene.settings, backend="reference")[0]
+    assert (truth - default).abs().max() > 0.01
+    ours = rasterize(*scene.arguments(), **scene.settings, **settings, backend="cuda")[0]
+    assert ((ours - truth).abs() > 1e-5).double().mean() < 0.01
+    weights, counts = blend_weights(*scene.without_colors(), **settings, backend="cuda")
+    true_weights, true_counts = blend_weights(*scene.without_colors(), **settings, backend="reference")
+    assert relative_error(weights, true_weights) < 1e-4
+    assert torch.equal(counts, true_counts)
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("name", ["clusters", "close-up", "two cameras", "over-opaque"])
+def test_blend_weights(name: str) -> None:
+    scene = small(name)
+    with torch.no_grad():
+        weights, counts = blend_weights(*scene.without_colors(), backend="cuda")
+    truth, true_counts = blend_weights(*scene.without_colors(), backend="reference")
+    assert not weights.requires_grad
+    assert true_counts.max() > 10
+    assert relative_error(weights, truth) < 1e-5
+    assert torch.equal(counts, true_counts)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_no_gaussians_never_reach_gsplat() -> None:
+    scene = random_scene(0, n=0, sh_degree=2)
+    render, alpha, meta = rasterize(*scene.arguments(), **scene.settings, backend="cuda")
+    assert torch.equal(render, scene.settings["backgrounds"].expand_as(render))
+    assert not alpha.any()
+    assert meta["means2d"].shape == (1, 0, 2)
+    weights, counts = blend_weights(*scene.without_colors(), backend="cuda")
+    assert weights.shape == counts.shape == (0,)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A machine with a GPU and nothing to compile with, to take away from."""
+    from torch.utils import cpp_extension
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", "/toolkit")
+    monkeypatch.setattr(cpp_extension, "is_ninja_available", lambda: True)
+    cuda._load_gsplat.cache_clear()
+    yield cpp_extension
+    cuda._load_gsplat.cache_clear()
+
+
+def refusal() -> str:
+    with pytest.raises(BackendUnavailableError) as caught:
+        rasterize(*random_scene(0, n=3).arguments(), backend="cuda")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_refusal_without_a_device(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert refusal() == "cuda: no device; available: cpu"
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert refusal() == "cuda: no device (this torch is built without CUDA); available: cpu"
+    assert cuda.unavailable_reason() == "no device (this torch is built without CUDA)"
+
+
+def test_refusal_without_a_toolkit(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "CUDA_HOME", None)
+    assert "no CUDA toolkit (nvcc)" in refusal()
+    assert "CUDA 13.0" in refusal()
+
+
+def test_refusal_without_ninja(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "is_ninja_available", lambda: False)
+    assert "pip install ninja" in refusal()
+
+
+def test_refusal_when_compiling_fails(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cuda.unavailable_reason() is None
+    backend = ModuleType("gsplat.cuda._backend")
+    vars(backend)["_C"] = None
+    monkeypatch.setitem(sys.modules, backend.__name__, backend)
+    assert "found no CUDA toolkit" in refusal()
+    monkeypatch.setitem(sys.modules, backend.__name__, None)
+    message = refusal()
+    assert "do not compile or load" in message
+    assert "available: cpu" in message
+
+
+def test_refusal_of_tensors_on_the_cpu(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = ModuleType("gsplat.cuda._backend")
+    vars(backend)["_C"] = stand_in_kernels
+    monkeypatch.setitem(sys.modules, backend.__name__, backend)
+    assert "the Gaussians are on the cpu" in refusal()
