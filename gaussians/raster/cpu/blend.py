@@ -75,7 +75,7 @@ def pack(order, means2d, conics, opacities, extents, colors, packed):
             packed[rank, COLOR + channel] = colors[n, channel]
 
 
-@numba.njit(inline="always")
+@numba.njit
 def aligned_floats(count: int) -> np.ndarray:
     """`count` uninitialised float32 that start on a cache line."""
     spare = np.empty(count + 16, np.float32)
@@ -83,7 +83,7 @@ def aligned_floats(count: int) -> np.ndarray:
     return spare[skip : skip + count]
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def row_range(packed, rank, top, rows):
     """Rows of the tile, end excluded, whose pixel centres lie within the Gaussian's reach."""
     # Half a pixel to the centre of a row; a thousandth against rounding, which would drop a pixel.
@@ -92,7 +92,7 @@ def row_range(packed, rank, top, rows):
     return np.int64(math.ceil(max(low, ZERO))), np.int64(math.floor(min(high, F32(rows - 1)))) + 1
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def finished(state):
     """Whether no pixel of the tile lets anything through any more."""
     most = -ONE

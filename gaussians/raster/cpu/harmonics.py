@@ -26,7 +26,7 @@ Y3D = F32(0.3731763325901154)  # √(7 / 16π)
 Y3E = F32(1.445305721320277)  # √(105 / 16π)
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def basis(x, y, z, degree, out):
     """The (degree + 1)² basis functions at the unit direction (x, y, z), into out [16]."""
     out[0] = Y0
@@ -45,7 +45,7 @@ def basis(x, y, z, degree, out):
         out[15] = -Y3A * x * (xx - THREE * yy)
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def basis_gradient(x, y, z, degree, g):
     """Gradient with respect to (x, y, z) of Σ_k g[k] Y_k(x, y, z), each Y_k as the polynomial above."""
     gx, gy, gz = ZERO, ZERO, ZERO
@@ -67,7 +67,7 @@ def basis_gradient(x, y, z, degree, g):
     return gx, gy, gz
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def direction(means, centre, n):
     """Unit vector from the camera's centre to Gaussian n, and 1 / distance."""
     x, y, z = means[n, 0] - centre[0], means[n, 1] - centre[1], means[n, 2] - centre[2]

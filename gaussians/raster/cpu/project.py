@@ -20,7 +20,7 @@ MAX_VARIANCE = F32(1e16)  # px²
 FOV_MARGIN = F32(0.3)  # of the half field of view, beyond the image: where the Jacobian is held fixed
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def rotation(w: float, x: float, y: float, z: float) -> tuple:
     """Row-major 3x3 rotation of a unit quaternion."""
     return (
@@ -36,7 +36,7 @@ def rotation(w: float, x: float, y: float, z: float) -> tuple:
     )
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def unit_quat(quats: np.ndarray, n: int) -> tuple:
     """Quaternion n normalised, and 1 / its norm, which is 0 for the zero quaternion."""
     w, x, y, z = quats[n, 0], quats[n, 1], quats[n, 2], quats[n, 3]
@@ -47,7 +47,7 @@ def unit_quat(quats: np.ndarray, n: int) -> tuple:
     return w * inverse, x * inverse, y * inverse, z * inverse, inverse
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH)
 def clamped_ratio(ratio: float, focal: float, centre: float, size: float) -> float:
     """x/z or y/z held inside the image plus a margin, where the linearisation is still sound."""
     margin = FOV_MARGIN * HALF * size / focal
