@@ -182,3 +182,11 @@ def test_refusal_of_tensors_on_the_cpu(machine: Any, monkeypatch: pytest.MonkeyP
     vars(backend)["_C"] = stand_in_kernels
     monkeypatch.setitem(sys.modules, backend.__name__, backend)
     assert "the Gaussians are on the cpu" in refusal()
+
+
+@pytest.mark.cuda
+def test_gsplat_renders_here() -> None:
+    """With a device, every test of this folder that takes a backend also runs on it."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    assert cuda.unavailable_reason() is None
