@@ -1,0 +1,214 @@
+"""The colour loss of 3DGS: (1 - w) L1 + w (1 - SSIM), against one target or several at once.
+
+SSIM is that of Wang et al. 2004 with the 11 x 11 Gaussian window, σ = 1.5, C₁ = 0.01², C₂ = 0.03², images
+padded with zeros, averaged over pixels and channels. On the CPU in float32 value and gradient come from one
+run of fused kernels (ssim_kernels); elsewhere, and as the oracle of the tests, from plain PyTorch.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
+from torch import Tensor
+
+from gaussians.train import ssim_kernels as kernels
+
+
+class ColorLoss(NamedTuple):
+    """A colour loss and what it is made of.
+
+    Attributes:
+        total: [] the weighted sum; the only part that has a gradient.
+        l1: [T] mean absolute difference to each target; for `color_loss` [].
+        dssim: [T] 1 - mean SSIM to each target, 0 to 2; for `color_loss` [].
+    """
+
+    total: Tensor
+    l1: Tensor
+    dssim: Tensor
+
+
+def color_loss(
+    rendered: Tensor, target: Tensor, ssim_weight: float = 0.2, mask: Tensor | None = None
+) -> ColorLoss:
+    """The loss against one target; see `color_losses`."""
+    loss = color_losses(rendered, [target], [1.0], ssim_weight, mask)
+    return ColorLoss(loss.total, loss.l1[0], loss.dssim[0])
+
+
+def color_losses(
+    rendered: Tensor,
+    targets: Sequence[Tensor],
+    weights: Sequence[float],
+    ssim_weight: float = 0.2,
+    mask: Tensor | None = None,
+) -> ColorLoss:
+    """Σ weight ((1 - ssim_weight) L1 + ssim_weight (1 - SSIM)) over several targets of one rendered image.
+
+    Pixels outside the mask count in no mean and get no gradient: there, the rendered image is taken to be the
+    target. With no pixel left everything is 0.
+
+    Args:
+        rendered: [H, W, 3] float; its gradient is that of `total`.
+        targets: T of [H, W, 3], float in [0, 1] or uint8.
+        weights: of each target.
+        ssim_weight: share of D-SSIM, 0 to 1.
+        mask: [H, W] bool, True where the pixel counts; None: everywhere.
+
+    Raises:
+        ValueError: shapes that do not fit together.
+    """
+    _check_shapes(rendered, targets, weights, mask)
+    if rendered.device.type == "cpu" and rendered.dtype == torch.float32:
+        total, l1, dssim = _FusedColorLoss.apply(rendered, targets, weights, ssim_weight, mask)
+        return ColorLoss(total, l1, dssim)
+    return _plain_color_losses(rendered, targets, weights, ssim_weight, mask)
+
+
+def ssim(rendered: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """[] mean SSIM in plain PyTorch, differentiable, in the type of `rendered`; 1 where nothing counts."""
+    target = _as_float(target, rendered.dtype)
+    if mask is not None:
+        rendered = torch.where(mask[..., None], rendered, target)
+    x, y = (image.permute(2, 0, 1)[:, None] for image in (rendered, target))  # [3, 1, H, W]
+    mu, nu = _blur(x), _blur(y)
+    variances = _blur(x * x) - mu * mu + _blur(y * y) - nu * nu
+    covariance = _blur(x * y) - mu * nu
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = (2 * mu * nu + c1) * (2 * covariance + c2)
+    similarity = similarity / ((mu * mu + nu * nu + c1) * (variances + c2))
+    if mask is None:
+        return similarity.mean()
+    count = 3 * mask.sum()
+    mean = (similarity * mask).sum() / count.clamp(min=1)
+    return torch.where(count > 0, mean, torch.ones_like(mean))
+
+
+def _plain_color_losses(
+    rendered: Tensor,
+    targets: Sequence[Tensor],
+    weights: Sequence[float],
+    ssim_weight: float,
+    mask: Tensor | None,
+) -> ColorLoss:
+    """As `color_losses`, on any device and in any precision, by autograd."""
+    total = rendered.new_zeros(())
+    l1s, dssims = [], []
+    for target, weight in zip(targets, weights, strict=True):
+        difference = (rendered - _as_float(target, rendered.dtype)).abs()
+        if mask is None:
+            l1 = difference.mean()
+        else:
+            l1 = (difference * mask[..., None]).sum() / (3 * mask.sum()).clamp(min=1)
+        dssim = 1 - ssim(rendered, target, mask)
+        total = total + weight * ((1 - ssim_weight) * l1 + ssim_weight * dssim)
+        l1s.append(l1.detach())
+        dssims.append(dssim.detach())
+    return ColorLoss(total, torch.stack(l1s), torch.stack(dssims))
+
+
+class _FusedColorLoss(torch.autograd.Function):
+    """The kernels' loss; the forward keeps the gradient image, so that the backward only scales it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rendered: Tensor,
+        targets: Sequence[Tensor],
+        weights: Sequence[float],
+        ssim_weight: float,
+        mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        height, width, _ = rendered.shape
+        image = rendered.detach().contiguous().numpy().reshape(height, 3 * width)
+        stacked = _stacked_targets(targets, height, width)
+        counted, count = _expanded_mask(mask, height, width)
+        # L1 and SSIM are sums in the kernels; their mean's denominator goes into their weights.
+        share = np.asarray(weights, np.float64) / max(count, 1)
+        planes = _workspace.array("planes", len(targets), kernels.STATISTICS, height + 10, 3 * width)
+        slopes = _workspace.array("slopes", 2 + len(targets), height + 10, 3 * width)
+        distances, similarities = np.empty((2, len(targets), height), np.float32)
+        kernels.blur_along_rows(image, stacked, counted, planes, distances)
+        by_ssim = (-ssim_weight * share).astype(np.float32)
+        kernels.similarities(planes, counted, by_ssim, slopes, similarities)
+        if ctx.needs_input_grad[0]:
+            gradient = torch.empty_like(rendered, memory_format=torch.contiguous_format)
+            by_l1 = ((1 - ssim_weight) * share).astype(np.float32)
+            flat = gradient.numpy().reshape(height, 3 * width)
+            kernels.gradient_image(image, stacked, counted, slopes, by_l1, flat)
+            ctx.save_for_backward(gradient)
+        l1 = distances.sum(axis=1, dtype=np.float64) / max(count, 1)
+        dssim = 1 - similarities.sum(axis=1, dtype=np.float64) / count if count else np.zeros(len(targets))
+        total = float(np.dot(weights, (1 - ssim_weight) * l1 + ssim_weight * dssim))
+        outputs = [torch.tensor(value, dtype=torch.float32) for value in (total, l1, dssim)]
+        ctx.mark_non_differentiable(outputs[1], outputs[2])
+        return outputs[0], outputs[1], outputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_outputs[0], None, None, None, None
+
+
+class _Workspace(threading.local):
+    """Float32 arrays kept from step to step, one set per thread; each grows to the largest asked for."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, *shape: int) -> np.ndarray:
+        """An uninitialised array that is valid until the same name is asked for again."""
+        size = int(np.prod(shape))
+        if name not in self._memory or self._memory[name].size < size:
+            self._memory[name] = np.empty(size, np.float32)
+        return self._memory[name][:size].reshape(shape)
+
+
+_workspace = _Workspace()
+
+
+def _stacked_targets(targets: Sequence[Tensor], height: int, width: int) -> np.ndarray:
+    """[T, H, 3 W] float32 of the targets; a single float32 image is not copied."""
+    if len(targets) == 1 and targets[0].dtype == torch.float32 and targets[0].is_contiguous():
+        return targets[0].detach().numpy().reshape(1, height, 3 * width)
+    stacked = torch.from_numpy(_workspace.array("targets", len(targets), height, width, 3))
+    for row, target in zip(stacked, targets, strict=True):
+        row.copy_(target)
+        if not target.is_floating_point():
+            row.div_(255)
+    return stacked.numpy().reshape(len(targets), height, 3 * width)
+
+
+def _expanded_mask(mask: Tensor | None, height: int, width: int) -> tuple[np.ndarray | None, int]:
+    """The mask as [H, 3 W] float32, and how many floats of the image count."""
+    if mask is None:
+        return None, 3 * height * width
+    counted = _workspace.array("counted", height, width, 3)
+    torch.from_numpy(counted).copy_(mask[..., None].expand(-1, -1, 3))
+    return counted.reshape(height, 3 * width), 3 * int(mask.sum())
+
+
+def _blur(planes: Tensor) -> Tensor:
+    """[C, 1, H, W] blurred by the SSIM window, zeros beyond the border."""
+    window = torch.as_tensor(kernels.gaussian_window(), dtype=planes.dtype, device=planes.device)
+    rows = F.conv2d(planes, window.view(1, 1, 1, -1), padding=(0, kernels.RADIUS))
+    return F.conv2d(rows, window.view(1, 1, -1, 1), padding=(kernels.RADIUS, 0))
+
+
+def _as_float(image: Tensor, dtype: torch.dtype) -> Tensor:
+    return image.to(dtype) if image.is_floating_point() else image.to(dtype) / 255
+
+
+def _check_shapes(
+    rendered: Tensor, targets: Sequence[Tensor], weights: Sequence[float], mask: Tensor | None
+) -> None:
+    shapes = [tuple(target.shape) for target in targets]
+    if rendered.ndim != 3 or rendered.shape[-1] != 3 or any(shape != rendered.shape for shape in shapes):
+        raise ValueError(f"images must all be [H, W, 3]: rendered {tuple(rendered.shape)}, targets {shapes}")
+    if not targets or len(weights) != len(targets):
+        raise ValueError(f"{len(weights)} weights for {len(targets)} targets")
+    if mask is not None and mask.shape != rendered.shape[:2]:
+        raise ValueError(f"mask {tuple(mask.shape)} does not fit the image {tuple(rendered.shape)}")
