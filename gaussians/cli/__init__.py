@@ -1,0 +1,35 @@
+"""The command line: one file a command, each a function that tyro turns into flags.
+
+`main(arguments)` finds the command, and turns every error a user can cause into one line and exit code 2.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from gaussians.errors import DistilleryError
+
+COMMANDS = {
+    "distill": "train teachers and a compact student on a scene, headless",
+    "eval": "measure a run or a splat on a scene's held-out views",
+    "render": "render a run or a splat from a scene's cameras, as images or a video",
+    "export": "write a run's student, or convert a splat",
+    "bench": "measure this machine: rasterizer, training, pipeline",
+    "doctor": "say what this machine has, what will be used, and what is missing",
+}
+MODULES = {"eval": "evaluate"}  # a module can't well be called eval
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code: 0, 1 for a failed check, 2 for bad input, 130 if stopped."""
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else "studio"
+    rest = list(arguments[1:] if name != "studio" else arguments)
+    try:
+        command = importlib.import_module(f"gaussians.cli.{MODULES.get(name, name)}")
+        return command.run(rest)
+    except DistilleryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130

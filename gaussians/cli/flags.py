@@ -1,0 +1,47 @@
+"""Flags that several commands share."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from gaussians.scene import SceneOptions
+
+
+@dataclass(frozen=True)
+class SceneFlags:
+    """How a scene is read; a run's own settings where not given."""
+
+    resolution: Annotated[str | None, tyro.conf.arg(metavar="1/4|WIDTH")] = None
+    """Train and measure on smaller images: a fraction "1/2", or a width in pixels."""
+    test_every: int | None = None
+    """Hold out every Nth image by name as a test view (default 8; 0: none)."""
+    test_names: tuple[str, ...] = ()
+    """Hold out these images instead, by name."""
+    background: str | None = None
+    """What lies behind transparent pixels: auto, white, black or #rrggbb."""
+
+    def apply(self, options: SceneOptions) -> SceneOptions:
+        """The options with those flags that were given in their place."""
+        given: dict[str, Any] = {
+            name: value for name, value in dataclasses.asdict(self).items() if value not in (None, ())
+        }
+        return dataclasses.replace(options, **given)
+
+
+def parse(function: Any, arguments: list[str], command: str, description: str) -> Any:
+    """Let tyro read `arguments` into the parameters of `function` and call it; exit code 2 on bad flags."""
+    return tyro.cli(
+        function,
+        prog=f"main.py {command}".strip(),
+        description=description,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+    )
+
+
+def absolute(path: Path) -> Path:
+    """The path as the run directory remembers it: independent of the working directory."""
+    return path.expanduser().resolve()

@@ -1,0 +1,124 @@
+"""The distillation as a plan of stages, and how each stage's optimisation is set up.
+
+trunk ─┬─ vanilla    ─┐
+       ├─ perturbed  ─┼─ labels ── student
+       └─ dropout    ─┘
+
+Which stage runs when, and what is kept between them, is the session's business.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from gaussians.distill.budget import parse_budget
+from gaussians.distill.dropout import Dropout
+from gaussians.distill.labels import SoftLabels
+from gaussians.distill.perturb import Perturbation
+from gaussians.distill.recipe import Recipe
+from gaussians.distill.simplify import PaperRefinement, StagedPrune
+from gaussians.distill.structure import StructuralLoss
+from gaussians.distill.student import StudentObjective
+from gaussians.model import Gaussians
+from gaussians.scene.types import Scene
+from gaussians.train.initial import gaussians_from_points
+from gaussians.train.optimisation import Optimisation, Variation
+from gaussians.train.refine import DensifyRefinement
+
+TRUNK, LABELS, STUDENT, ENSEMBLE = "trunk", "labels", "student", "ensemble"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of the pipeline.
+
+    Attributes:
+        name: unique in the run: "trunk", a teacher's kind, "labels" or "student".
+        model: what it makes; the trunk is the vanilla teacher's youth.
+        first, last: training steps done before and after; for "labels" the number of training views.
+    """
+
+    name: str
+    model: str
+    first: int
+    last: int
+
+
+def plan(recipe: Recipe, views: int) -> tuple[Stage, ...]:
+    """All stages of a run in their order, for a scene with that many training views."""
+    teachers = recipe.teachers
+    fork, steps = teachers.fork, teachers.optimise.steps
+    stages = [Stage(kind, kind, fork, steps) for kind in teachers.kinds]
+    if fork > 0:
+        stages.insert(0, Stage(TRUNK, teachers.kinds[0], 0, fork))
+    stages.append(Stage(LABELS, ENSEMBLE, 0, views))
+    stages.append(Stage(STUDENT, STUDENT, 0, recipe.student.optimise.steps))
+    return tuple(stages)
+
+
+def label_weights(recipe: Recipe) -> dict[str, float]:
+    """The weight of each teacher in the soft labels, by kind."""
+    return {kind: getattr(recipe.labels, kind) for kind in recipe.teachers.kinds}
+
+
+def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: torch.device) -> Optimisation:
+    """The optimisation of the trunk or of a teacher, at step 0; one that forks then loads the trunk's state.
+
+    An independent teacher draws views and splits in its own stream; forks share the trunk's stream up to the
+    fork and have their own beyond it.
+    """
+    optimise = recipe.teachers.optimise
+    variation: Variation | None = None
+    if stage.name == "perturbed":
+        variation = Perturbation(recipe.teachers.perturb, optimise.densify, scene.extent)
+    elif stage.name == "dropout":
+        variation = Dropout(recipe.teachers.dropout)
+    return Optimisation(
+        gaussians_from_points(scene.points, optimise, extent=scene.extent, device=device),
+        scene.train,
+        optimise,
+        extent=scene.extent,
+        background=scene.background,
+        seed=recipe.seed,
+        stream=stage.name,
+        device=device,
+        variation=variation,
+    )
+
+
+def student_budget(recipe: Recipe, vanilla_count: int) -> int:
+    """How many Gaussians the student may end with. Raises RecipeError."""
+    return parse_budget(recipe.student.budget).count(vanilla_count, recipe.student.optimise.sh_degree)
+
+
+def student_optimisation(
+    scene: Scene, recipe: Recipe, vanilla: Gaussians, labels: SoftLabels, device: torch.device
+) -> Optimisation:
+    """The student's optimisation at step 0, by the recipe's route."""
+    student = recipe.student
+    cameras = [view.camera for view in scene.train]
+    budget = student_budget(recipe, len(vanilla))
+    if student.route == "points":
+        start = gaussians_from_points(scene.points, student.optimise, extent=scene.extent, device=device)
+        inner = DensifyRefinement(student.optimise.densify, scene.extent)
+        refinement: StagedPrune = PaperRefinement(
+            student.simplify, budget, cameras, inner, student.optimise.initial_opacity
+        )
+    else:
+        start, refinement = vanilla, StagedPrune(student.simplify, budget, cameras)
+    structure = None
+    if student.structure.weight > 0:
+        weights = vanilla.opacities if student.structure.by_opacity else None
+        structure = StructuralLoss(vanilla.means.to(device), student.structure.grid, weights)
+    return Optimisation(
+        start,
+        scene.train,
+        student.optimise,
+        extent=scene.extent,
+        background=scene.background,
+        seed=recipe.seed,
+        stream=STUDENT,
+        device=device,
+        objective=StudentObjective(scene.train, labels, student, structure, device),
+        refinement=refinement,
+    )

@@ -1,0 +1,106 @@
+"""The run directory: where everything of a run lies, and recipe.json, which says what the run is."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gaussians.distill.pipeline import STUDENT
+from gaussians.distill.recipe import Recipe
+from gaussians.distill.recipe_json import from_json, to_json
+from gaussians.errors import RecipeError, RunError
+from gaussians.scene import SceneOptions
+from gaussians.session.machine import versions
+from gaussians.storage import write_json
+
+RECIPE_FILE, REPORT_FILE = "recipe.json", "report.json"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What recipe.json holds: everything needed to repeat the run.
+
+    Attributes:
+        scene: the folder that was asked for, absolute.
+        options: how it is read.
+        recipe: what is trained.
+        device: "cpu" or "cuda".
+    """
+
+    scene: Path
+    options: SceneOptions
+    recipe: Recipe
+    device: str
+
+
+class RunDirectory:
+    """Paths in a run directory, and its recipe.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.metrics = path / "metrics.jsonl"
+        self.report = path / REPORT_FILE
+        self.picture = path / "report.png"
+
+    def splat(self, model: str) -> Path:
+        """Where the PLY of a teacher or the student lies."""
+        return self.path / "student.ply" if model == STUDENT else self.path / "teachers" / f"{model}.ply"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / RECIPE_FILE).exists()
+
+    def create(self, plan: RunPlan) -> None:
+        """Begin a run.
+
+        Raises:
+            RunError: there is one already, or the path is a file.
+            StorageError: the folder can't be written.
+        """
+        if self.exists:
+            raise RunError(
+                f"{self.path}: holds a run already; add --resume to go on with it, or choose another --out"
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path}: is a file; --out wants a folder")
+        options = plan.options
+        write_json(
+            self.path / RECIPE_FILE,
+            {
+                "scene": str(plan.scene),
+                "resolution": options.resolution,
+                "test_every": options.test_every,
+                "test_names": list(options.test_names),
+                "background": options.background,
+                "random_points": options.random_points,
+                "seed": plan.recipe.seed,
+                "device": plan.device,
+                "recipe": to_json(plan.recipe),
+                "versions": versions(),
+            },
+        )
+
+    def load(self) -> RunPlan:
+        """Read recipe.json. Raises RunError, naming what is wrong with it."""
+        path = self.path / RECIPE_FILE
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            recipe = from_json(document["recipe"])
+            options = SceneOptions(
+                resolution=document["resolution"],
+                test_every=document["test_every"],
+                test_names=tuple(document["test_names"]),
+                background=document["background"],
+                random_points=document["random_points"],
+                seed=recipe.seed,
+                cache=self.path / "structure-from-motion",
+            )
+            return RunPlan(Path(document["scene"]), options, recipe, document["device"])
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: no run here ({RECIPE_FILE} is missing); give the folder of a run") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path}: not readable as a recipe ({error!r}); restore it or start a new run") from error
+        except RecipeError as error:
+            raise RunError(f"{path}: {error}") from error

@@ -1,0 +1,74 @@
+"""What runs here: device, memory, versions. For reports, and for `doctor`."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from gaussians.errors import BackendUnavailableError
+
+PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "imageio", "pillow", "safetensors", "flip-evaluator")
+
+
+def versions() -> dict[str, str]:
+    """Version of Python, of this program and of each package that decides a run's numbers."""
+    found = {"python": platform.python_version()}
+    for package in ("splat-distillery", *PACKAGES):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    from gaussians import __version__
+
+    found["splat-distillery"] = __version__
+    return found
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for "auto", "cpu" or "cuda".
+
+    Raises:
+        BackendUnavailableError: "cuda" without a usable GPU; or another name.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise BackendUnavailableError(f"--device {name}: no such device; choose auto, cpu or cuda")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise BackendUnavailableError(
+            "--device cuda: PyTorch sees no GPU here; available: cpu. `python main.py doctor` says what is missing"
+        )
+    return torch.device("cuda")
+
+
+def device_name(device: torch.device) -> str:
+    """A name for people: the GPU's or the processor's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{processor_name()}, {os.cpu_count()} cores"
+
+
+def processor_name() -> str:
+    """The processor's model name where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def memory_in_use(device: torch.device) -> int:
+    """Bytes in use: of the GPU by this process, or of main memory by this process (its peak off Linux)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

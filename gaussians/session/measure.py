@@ -1,0 +1,95 @@
+"""Measuring models on the held-out views, and proving that a written splat is what was meant."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gaussians.distill.importance import spread_views
+from gaussians.distill.labels import label_shares
+from gaussians.errors import StorageError
+from gaussians.io import read_splat
+from gaussians.model import Gaussians
+from gaussians.scene import Scene, View
+from gaussians.train.evaluate import Evaluation, evaluate, render_view
+from gaussians.train.metrics import psnr
+
+PROBE_VIEWS = 4  # looked at during training
+PROBES = 10  # times in a stage
+
+
+class Probe:
+    """PSNR on a few held-out views now and then while training: cheap, and without effect on it."""
+
+    def __init__(self, scene: Scene, device: torch.device) -> None:
+        self._views = [scene.test[index] for index in spread_views(len(scene.test), PROBE_VIEWS)]
+        self._background, self._device = scene.background, device
+
+    def psnr(self, gaussians: Gaussians, step: int, steps: int) -> float | None:
+        """Mean PSNR in dB where it is due: every tenth of `steps`, and at the last one."""
+        if not self._views or (step % max(1, steps // PROBES) and step != steps):
+            return None
+        values = [
+            psnr(render_view(gaussians, view.camera, self._background, self._device), _photo(view, self._device))
+            for view in self._views
+        ]
+        return sum(values) / len(values)
+
+
+def verified(path: Path, written: Gaussians) -> Gaussians:
+    """Read a splat back and compare it to the bit.
+
+    Raises:
+        StorageError: the file holds something else than what was written.
+    """
+    read = read_splat(path)
+    for name, tensor in written.tensors().items():
+        if not torch.equal(read.tensors()[name], tensor.cpu()):
+            raise StorageError(f"{path}: {name} reads back other than written; check the disk and write it again")
+    return read
+
+
+def measured(gaussians: Gaussians, scene: Scene, device: torch.device) -> dict[str, Any]:
+    """The quality part of a model's report: means over the held-out views, and each view."""
+    return _quality(
+        evaluate(lambda view: render_view(gaussians, view.camera, scene.background, device), scene.test)
+    )
+
+
+def measured_ensemble(
+    teachers: Mapping[str, Gaussians], weights: Mapping[str, float], scene: Scene, device: torch.device
+) -> dict[str, Any]:
+    """The same for the weighted mean of the teachers' renders."""
+    return _quality(evaluate(lambda view: ensemble_view(teachers, weights, view, scene, device), scene.test))
+
+
+def ensemble_view(
+    teachers: Mapping[str, Gaussians],
+    weights: Mapping[str, float],
+    view: View,
+    scene: Scene,
+    device: torch.device,
+) -> Tensor:
+    """[H, W, 3] the weighted mean of the teachers' renders of a view."""
+    shares = label_shares(weights)
+    renders = [
+        share * render_view(teachers[name], view.camera, scene.background, device) for name, share in shares.items()
+    ]
+    return torch.stack(renders).sum(dim=0)
+
+
+def _quality(evaluation: Evaluation) -> dict[str, Any]:
+    """As report.json has it; None where there are no held-out views."""
+    mean = evaluation.mean
+    quality: dict[str, Any] = {"psnr": None, "ssim": None, "flip": None, "lpips": None, "per_view": {}}
+    if mean is not None:
+        quality |= {"psnr": mean.psnr, "ssim": mean.ssim, "flip": mean.flip, "lpips": mean.lpips}
+    for name, metrics in evaluation.per_view:
+        quality["per_view"][name] = {"psnr": metrics.psnr, "ssim": metrics.ssim, "flip": metrics.flip}
+    return quality
+
+
+def _photo(view: View, device: torch.device) -> Tensor:
+    return torch.tensor(view.image, device=device).float() / 255

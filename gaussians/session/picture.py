@@ -1,0 +1,96 @@
+"""report.png: photo, teachers, student and the student's error, for a few held-out views."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from gaussians.distill.importance import spread_views
+from gaussians.distill.pipeline import STUDENT
+from gaussians.distill.recipe import Recipe
+from gaussians.io import read_splat
+from gaussians.scene import Scene, View
+from gaussians.session.directory import RunDirectory
+from gaussians.storage import replacing
+from gaussians.train.evaluate import render_view
+from gaussians.train.metrics import flip_map
+
+VIEWS = 4
+CELL_HEIGHT = 270  # px at most
+MARGIN, CAPTION, HEADER = 6, 18, 30
+INK, FAINT, PAPER = (24, 24, 27), (113, 113, 122), (255, 255, 255)
+
+
+def write_picture(
+    directory: RunDirectory, scene: Scene, recipe: Recipe, report: dict[str, Any], device: torch.device
+) -> None:
+    """Render and write report.png. Without held-out views, training views serve. Raises StorageError."""
+    views = scene.test or scene.train
+    chosen = [views[index] for index in spread_views(len(views), VIEWS)]
+    models = {
+        name: read_splat(directory.splat(name)).to(device) for name in (*recipe.teachers.kinds, STUDENT)
+    }
+    rows = []
+    for view in chosen:
+        cells = [("photo", view.image)]
+        for name, gaussians in models.items():
+            image = render_view(gaussians, view.camera, scene.background, device).cpu().numpy()
+            cells.append((name, (image * 255).round().astype(np.uint8)))
+        cells.append(("error (FLIP)", _error(cells[-1][1], view)))
+        rows.append((view, cells))
+    sheet = _sheet(rows, report)
+    with replacing(directory.picture) as temporary:
+        sheet.save(temporary)
+
+
+def _error(image: np.ndarray, view: View) -> np.ndarray:
+    """The FLIP error map in colour, black where the mask leaves pixels out."""
+    colours = flip_map(image, view.image)
+    return colours if view.mask is None else colours * view.mask[..., None].astype(np.uint8)
+
+
+def _sheet(rows: list[tuple[View, list[tuple[str, np.ndarray]]]], report: dict[str, Any]) -> Image.Image:
+    font, bold = ImageFont.load_default(13), ImageFont.load_default(16)
+    scaled = [[(name, _fit(image)) for name, image in cells] for _, cells in rows]
+    widths = [max(row[column][1].width for row in scaled) for column in range(len(scaled[0]))]
+    heights = [max(image.height for _, image in row) + 2 * CAPTION for row in scaled]
+    width = sum(widths) + MARGIN * (len(widths) + 1)
+    sheet = Image.new("RGB", (width, HEADER + sum(heights) + MARGIN * (len(heights) + 1)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    share = report["totals"]["student_share"]
+    title = f"{report['scene']['name']}: student with {100 * share:.1f} % of the vanilla teacher's Gaussians"
+    draw.text((MARGIN, MARGIN), title, INK, font=bold)
+    y = HEADER
+    for (view, _), row, height in zip(rows, scaled, heights, strict=True):
+        x = MARGIN
+        for column, (name, image) in enumerate(row):
+            sheet.paste(image, (x, y + 2 * CAPTION))
+            draw.text((x, y), name if column else _short(view.name), INK, font=font)
+            draw.text((x, y + CAPTION - 2), _caption(report, name, view.name), FAINT, font=font)
+            x += widths[column] + MARGIN
+        y += height + MARGIN
+    return sheet
+
+
+def _caption(report: dict[str, Any], model: str, view: str) -> str:
+    facts = report["models"].get(model)
+    if facts is None:
+        return {"photo": "ground truth"}.get(model, "student against photo")
+    psnr = facts["per_view"].get(view, {}).get("psnr")
+    count = f"{facts['gaussians'] / 1000:.1f} k"
+    return count if psnr is None else f"{psnr:.2f} dB, {count}"
+
+
+def _fit(image: np.ndarray) -> Image.Image:
+    picture = Image.fromarray(image)
+    scale = min(1.0, CELL_HEIGHT / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture if scale == 1 else picture.resize(size, Image.Resampling.BOX)
+
+
+def _short(name: str, most: int = 28) -> str:
+    """The name's end, where it is too long: that is where image names differ."""
+    return name if len(name) <= most else "…" + name[1 - most :]
+
+

@@ -1,0 +1,209 @@
+"""A run: the pipeline's stages one after the other, with everything that must survive a kill.
+
+`for event in run.events(): ...` is all there is to it: a window and the command line drive the same
+generator, and to pause is not to call next. At any moment the process may die; `Run` on the same directory
+then goes on from the last checkpoint with the same numbers.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from gaussians.camera import Camera
+from gaussians.distill.labels import SoftLabels, render_labels
+from gaussians.distill.pipeline import (
+    ENSEMBLE,
+    LABELS,
+    STUDENT,
+    TRUNK,
+    Stage,
+    label_weights,
+    plan,
+    student_budget,
+    student_optimisation,
+    teacher_optimisation,
+)
+from gaussians.distill.recipe import Recipe
+from gaussians.io import read_splat, write_splat
+from gaussians.model import Gaussians
+from gaussians.scene import Scene
+from gaussians.session.checkpoints import Checkpoints
+from gaussians.session.clock import StageClock
+from gaussians.session.directory import RunDirectory
+from gaussians.session.events import CheckpointSaved, Event, RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.measure import Probe, measured, measured_ensemble, verified
+from gaussians.session.metrics import MetricsLog
+from gaussians.session.picture import write_picture
+from gaussians.session.report import build_report
+from gaussians.storage import write_json
+from gaussians.train.optimisation import Optimisation, StepStats
+
+
+class Run:
+    """One distillation in one directory.
+
+    Args:
+        directory: created, or holding an unfinished run of the same recipe and scene.
+        scene, recipe: what to train on, and how.
+        device: where.
+    """
+
+    def __init__(self, directory: RunDirectory, scene: Scene, recipe: Recipe, device: torch.device) -> None:
+        self.directory = directory
+        self.scene, self.recipe, self.device = scene, recipe, device
+        self.plan = plan(recipe, len(scene.train))
+        self._checkpoints = Checkpoints(directory.checkpoints)
+        self._metrics = MetricsLog(directory.metrics)
+        self._probe = Probe(scene, device)
+        # The stage being trained: what `save` saves.
+        self._current: tuple[Stage, Optimisation, StageClock] | None = None
+
+    def events(self) -> Iterator[Event]:
+        """Do what is left to do, stage by stage, telling of each step.
+
+        Raises:
+            StorageError: something could not be written; what was written before is whole.
+            TrainingError: an optimisation diverged.
+        """
+        for index, stage in enumerate(self.plan):
+            facts = self._checkpoints.finished(stage.name)
+            if facts is not None:
+                yield StageFinished(stage, facts, resumed=True)
+            elif stage.name != LABELS:  # labels are rendered when the student needs them
+                yield from self._train(stage, index)
+        yield self._finish()
+
+    def save(self) -> None:
+        """Write a checkpoint of the stage being trained, if any. Raises StorageError."""
+        if self._current is None:
+            return
+        stage, optimisation, clock = self._current
+        began = time.perf_counter()
+        self._metrics.sync()
+        self._checkpoints.save(
+            stage.name, optimisation.state_dict(), {"step": optimisation.step, **clock.facts()}
+        )
+        clock.saved(time.perf_counter() - began)
+
+    def _train(self, stage: Stage, index: int) -> Iterator[Event]:
+        if stage.name == STUDENT:
+            labels = yield from self._labels(self.plan[index - 1], index - 1)
+            vanilla = self._splat(self.recipe.teachers.kinds[0])
+            optimisation = student_optimisation(self.scene, self.recipe, vanilla, labels, self.device)
+            del vanilla
+        else:
+            optimisation = teacher_optimisation(stage, self.scene, self.recipe, self.device)
+        clock = StageClock(self.device)
+        checkpoint = self._checkpoints.load(stage.name)
+        if checkpoint is not None:
+            optimisation.load_state_dict(checkpoint[0])
+            clock = StageClock(self.device, checkpoint[1])
+        elif stage.first > 0:
+            trunk = self._checkpoints.load(TRUNK)
+            assert trunk is not None, "the trunk is finished before a teacher forks from it"
+            optimisation.load_state_dict(trunk[0])
+        del checkpoint
+        self._metrics.keep(lambda line: line["stage"] != stage.name or line["step"] <= optimisation.step)
+        self._current = (stage, optimisation, clock)
+        yield StageStarted(stage, index, len(self.plan), optimisation.step)
+        for stats in optimisation.steps(until=stage.last):
+            clock.step(stats.seconds, look_at_memory=stats.terms is not None)
+            yield self._log(stage, stats, optimisation.live)
+            if clock.wants_saving() and stats.step < stage.last:
+                self.save()
+                yield CheckpointSaved(stage, stats.step)
+        yield StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
+
+    def _log(self, stage: Stage, stats: StepStats, gaussians: Gaussians) -> StepDone:
+        psnr = self._probe.psnr(gaussians, stats.step, stage.last)
+        if stats.terms is not None or psnr is not None:
+            line: dict[str, Any] = {
+                "time": round(time.time(), 3),
+                "stage": stage.name,
+                "model": stage.model,
+                "step": stats.step,
+                "count": stats.count,
+            }
+            if stats.terms is not None:
+                line["loss"] = stats.terms
+            if psnr is not None:
+                line["psnr"] = psnr
+            self._metrics.append(line)
+        return StepDone(stage, stats.step, stats.count, stats.terms, psnr)
+
+    def _close(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> dict[str, Any]:
+        """Write what the stage made, read it back, measure it, and mark the stage finished."""
+        facts: dict[str, Any] = {"step": optimisation.step, "gaussians": len(optimisation), **clock.facts()}
+        if stage.name == TRUNK:
+            self.save()
+        else:
+            path = self.directory.splat(stage.model)
+            gaussians = optimisation.gaussians()
+            write_splat(path, gaussians)
+            read_back = verified(path, gaussians).to(self.device)
+            facts |= {"bytes": path.stat().st_size, **measured(read_back, self.scene, self.device)}
+        if stage.name == STUDENT:
+            vanilla = self._checkpoints.finished(self.recipe.teachers.kinds[0]) or {}
+            facts["budget"] = student_budget(self.recipe, vanilla["gaussians"])
+        self._current = None
+        self._metrics.sync()
+        self._checkpoints.finish(stage.name, facts)
+        self._drop_unneeded(stage)
+        return facts
+
+    def _drop_unneeded(self, stage: Stage) -> None:
+        """Delete the optimizer state of what is finished: only forks need the trunk's, only until the last."""
+        if stage.name == self.recipe.teachers.kinds[-1]:
+            self._checkpoints.drop(TRUNK)
+        if stage.name != TRUNK:
+            self._checkpoints.drop(stage.name)
+
+    def _labels(self, stage: Stage, index: int) -> Iterator[Event]:
+        """Render the soft labels and measure the ensemble; the teachers leave memory at the end."""
+        yield StageStarted(stage, index, len(self.plan), 0)
+        clock = StageClock(self.device)
+        teachers = {kind: self._splat(kind) for kind in self.recipe.teachers.kinds}
+        weights = label_weights(self.recipe)
+        cameras: list[Camera] = [view.camera for view in self.scene.train]
+        rendering = render_labels(
+            teachers,
+            weights,
+            cameras,
+            self.scene.background,
+            self.directory.path / "labels",
+            self.recipe.labels.memory_mb,
+        )
+        count = sum(len(teacher) for teacher in teachers.values())
+        while True:
+            began = time.perf_counter()
+            try:
+                done = next(rendering)
+            except StopIteration as end:
+                labels: SoftLabels = end.value
+                break
+            clock.step(time.perf_counter() - began, look_at_memory=True)
+            yield StepDone(stage, done, count)
+        facts = self._checkpoints.finished(ENSEMBLE)
+        if facts is None:
+            size = sum(self.directory.splat(kind).stat().st_size for kind in teachers)
+            facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
+            facts |= {"disagreement": float(labels.disagreement.mean())}
+            facts |= measured_ensemble(teachers, weights, self.scene, self.device)
+            self._checkpoints.finish(ENSEMBLE, facts)
+        yield StageFinished(stage, facts, resumed=False)
+        return labels
+
+    def _splat(self, model: str) -> Gaussians:
+        return read_splat(self.directory.splat(model)).to(self.device)
+
+    def _finish(self) -> RunFinished:
+        facts = {name: self._checkpoints.finished(name) for name in (*self._stage_names(), ENSEMBLE)}
+        report = build_report(self.scene, self.recipe, self.device, facts)
+        write_picture(self.directory, self.scene, self.recipe, report, self.device)
+        write_json(self.directory.report, report)
+        return RunFinished(self.directory.path, report)
+
+    def _stage_names(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.plan if stage.name != LABELS)

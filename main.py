@@ -1,0 +1,8 @@
+"""Splat Distillery. `python main.py --help` lists the commands."""
+
+import sys
+
+from gaussians.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
