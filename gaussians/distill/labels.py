@@ -44,11 +44,15 @@ class SoftLabels:
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def label(self, view: int, device: torch.device | str = "cpu") -> Tensor:
-        """[H, W, 3] float32 in [0, 1], the label of a training view by its index."""
+    def image(self, view: int) -> Tensor:
+        """[H, W, 3] uint8 on the CPU, the label of a training view by its index."""
         sizes = [3 * height * width for height, width in self.shapes[: view + 1]]
-        values = np.array(self.pixels[sum(sizes[:-1]) : sum(sizes)])
-        return torch.from_numpy(values).to(device).reshape(*self.shapes[view], 3) / 255
+        stored = np.array(self.pixels[sum(sizes[:-1]) : sum(sizes)])  # a copy, as the map cannot be written
+        return torch.from_numpy(stored).reshape(*self.shapes[view], 3)
+
+    def label(self, view: int) -> Tensor:
+        """[H, W, 3] float32 in [0, 1] on the CPU, the label of a training view by its index."""
+        return self.image(view) / 255
 
 
 def render_labels(

@@ -7,6 +7,7 @@ from gaussians.options import check_bounds
 
 ROUTES = ("teacher", "points")
 IMPORTANCES = ("weight", "area")
+UNITS = ("size", "world")
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -18,6 +19,7 @@ def check_recipe(recipe: Recipe) -> None:
     check_bounds(recipe)
     student, teachers = recipe.student, recipe.teachers
     _check_choice("student.route", student.route, ROUTES)
+    _check_choice("teachers.perturb.unit", teachers.perturb.unit, UNITS)
     _check_choice("student.simplify.importance", student.simplify.importance, IMPORTANCES)
     parse_budget(student.budget)
     for kind in teachers.kinds:
@@ -35,7 +37,14 @@ def check_recipe(recipe: Recipe) -> None:
     _check_order("teachers.fork", teachers.fork, "teachers.optimise.steps", teachers.optimise.steps)
     simplify, steps = student.simplify, student.optimise.steps
     _check_order("student.simplify.start", simplify.start, "student.simplify.stop", simplify.stop)
-    _check_order("student.simplify.stop", simplify.stop + 1, "student.optimise.steps", steps)
+    _check_order("student.simplify.stop", simplify.stop, "student.optimise.steps", steps, apart=1)
+    if student.route == "points":
+        # the draw at start and the last removal are different things, and the last must end all growth
+        _check_order(
+            "student.simplify.start", simplify.start, "student.simplify.stop", simplify.stop, apart=1
+        )
+        grown = student.optimise.densify.stop
+        _check_order("student.optimise.densify.stop", grown, "student.simplify.stop", simplify.stop)
 
 
 def _check_choice(path: str, value: str, choices: tuple[str, ...]) -> None:
@@ -43,6 +52,7 @@ def _check_choice(path: str, value: str, choices: tuple[str, ...]) -> None:
         raise RecipeError(f'{path} = "{value}": must be one of {", ".join(choices)}')
 
 
-def _check_order(early: str, early_step: int, late: str, late_step: int) -> None:
-    if early_step > late_step:
-        raise RecipeError(f"{early} = {early_step}: must not come after {late} = {late_step}")
+def _check_order(early: str, early_step: int, late: str, late_step: int, *, apart: int = 0) -> None:
+    if early_step + apart > late_step:
+        relation = "come before" if apart else "not come after"
+        raise RecipeError(f"{early} = {early_step}: must {relation} {late} = {late_step}")

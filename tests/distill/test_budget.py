@@ -40,7 +40,7 @@ def test_a_file_size_is_filled_and_not_exceeded(text: str, degree: int) -> None:
 
 
 def test_a_file_size_too_small_for_one_gaussian() -> None:
-    with pytest.raises(RecipeError, match="100B.*single Gaussian"):
+    with pytest.raises(RecipeError, match=r"100B.*single Gaussian"):
         parse_budget("100B").count(1000, 3)
 
 

@@ -38,10 +38,8 @@ def summed_weights(gaussians: Gaussians, camera: Camera) -> torch.Tensor:
     colors = torch.ones(len(gaussians), 1, dtype=torch.float64, requires_grad=True)
     args = {name: value.double() for name, value in gaussians.tensors().items()}
     double = Gaussians(**args)
-    view = {
-        name: value.double() if isinstance(value, torch.Tensor) else value
-        for name, value in camera.tensors().items()
-    }
+    view = camera.tensors()
+    view = {**view, "viewmats": view["viewmats"].double(), "Ks": view["Ks"].double()}
     image, _, _ = rasterize(
         double.means, double.quats, double.scales, double.opacities, colors, **view, backend="reference"
     )

@@ -1,0 +1,159 @@
+"""How a student gets down to its budget while it trains: refinements that remove by importance."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gaussians.camera import Camera
+from gaussians.distill.importance import highest, importance, importance_sample, keep_mass
+from gaussians.distill.recipe import Simplify
+from gaussians.train.parameters import Parameters
+from gaussians.train.refine import Refinement
+from gaussians.train.schedule import Draws
+
+
+def stage_steps(first: int, last: int, stages: int) -> list[int]:
+    """The steps of removals spread evenly from `first` to `last`; a single one comes at `last`."""
+    if stages == 1:
+        return [last]
+    steps = {first + round((last - first) * stage / (stages - 1)) for stage in range(stages)}
+    return sorted(steps)  # fewer, where the steps don't suffice
+
+
+def stage_count(count: int, budget: int, remaining: int) -> int:
+    """What a stage leaves of `count` Gaussians, if `remaining` stages, itself included, lead to the budget.
+
+    Each removes the same fraction: N (B / N)^(1 / remaining). The last one leaves the budget exactly.
+    """
+    if count <= budget:
+        return count
+    return budget if remaining == 1 else round(count * (budget / count) ** (1 / remaining))
+
+
+class StagedPrune(Refinement):
+    """Removes the least important Gaussians in stages, with time to recover between them.
+
+    What a stage leaves follows from the count there is, so nothing but the step needs to be remembered.
+    At `mass_step`, with a mass below 1, what adds least to the importance goes as well.
+
+    Args:
+        simplify: when, by which importance, and in how many stages.
+        budget: Gaussians left after the last stage, if there are more.
+        cameras: of the training views, to measure importance in.
+        inner: what else refines, before; it has to stop growing by the last stage.
+    """
+
+    def __init__(
+        self, simplify: Simplify, budget: int, cameras: Sequence[Camera], inner: Refinement | None = None
+    ) -> None:
+        self._simplify = simplify
+        self._budget = budget
+        self._cameras = cameras
+        self._inner = inner
+        self._stages = stage_steps(simplify.start, simplify.stop, simplify.stages)
+
+    @property
+    def absgrad(self) -> bool:
+        """Whether the inner refinement wants absolute 2-D gradients."""
+        return self._inner is not None and self._inner.absgrad
+
+    def before_backward(self, meta: dict[str, Any]) -> None:
+        """As the inner refinement."""
+        if self._inner is not None:
+            self._inner.before_backward(meta)
+
+    def after_step(self, parameters: Parameters, meta: dict[str, Any], step: int, draws: Draws) -> bool:
+        """Refine, then remove what is due; whether Gaussians changed."""
+        changed = self._inner is not None and self._inner.after_step(parameters, meta, step, draws)
+        if not self._is_due(step):
+            return changed
+        scores = importance(parameters.gaussians(), self._cameras, self._simplify.importance)
+        kept = self._kept(scores, step, draws.generator(step, "simplify", scores.device))
+        if not kept.all():
+            parameters.keep(kept)
+            self.keep(kept)
+            changed = True
+        return changed
+
+    def mean_gradients(self) -> Tensor | None:
+        """As the inner refinement; None without one."""
+        return None if self._inner is None else self._inner.mean_gradients()
+
+    def keep(self, mask: Tensor) -> None:
+        """Let the inner refinement follow a removal."""
+        if self._inner is not None:
+            self._inner.keep(mask)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The inner refinement's."""
+        return {} if self._inner is None else self._inner.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Give the inner refinement its state."""
+        if self._inner is not None:
+            self._inner.load_state_dict(state)
+
+    def _is_due(self, step: int) -> bool:
+        mass_due = self._simplify.mass < 1 and step == self._simplify.mass_step
+        return mass_due or step in self._stages
+
+    def _kept(self, scores: Tensor, step: int, generator: torch.Generator) -> Tensor:
+        """[N] mask of what stays at `step`, by the importance [N]."""
+        kept = torch.ones_like(scores, dtype=torch.bool)
+        if self._simplify.mass < 1 and step == self._simplify.mass_step:
+            kept = keep_mass(scores, self._simplify.mass)
+        if step in self._stages:
+            remaining = sum(stage >= step for stage in self._stages)
+            kept = kept & highest(scores, stage_count(int(kept.sum()), self._budget, remaining))
+        return kept
+
+
+class PaperRefinement(StagedPrune):
+    """The paper's way down from points: densify, draw a fraction by importance, start over, cut the tail.
+
+    At `start` the fraction `sample` is drawn in proportion to importance (Mini-Splatting, §4.2), but never
+    fewer than the budget; opacities fall back to at most `initial_opacity` and Adam starts anew, so that
+    those left share out the work of the others. Then as StagedPrune, whose stages all come later.
+
+    Args:
+        simplify, budget, cameras: as for StagedPrune.
+        inner: adaptive density control.
+        initial_opacity: as the recipe's optimisation has it.
+    """
+
+    def __init__(
+        self,
+        simplify: Simplify,
+        budget: int,
+        cameras: Sequence[Camera],
+        inner: Refinement | None,
+        initial_opacity: float,
+    ) -> None:
+        super().__init__(simplify, budget, cameras, inner)
+        self._initial_opacity = initial_opacity
+        self._stages = stage_steps(simplify.start, simplify.stop, simplify.stages + 1)[1:]
+
+    def after_step(self, parameters: Parameters, meta: dict[str, Any], step: int, draws: Draws) -> bool:
+        """Refine, remove what is due, and start over after the draw; whether Gaussians changed."""
+        changed = super().after_step(parameters, meta, step, draws)
+        if step == self._simplify.start:
+            self._start_over(parameters)
+        return changed
+
+    def _is_due(self, step: int) -> bool:
+        return step == self._simplify.start or super()._is_due(step)
+
+    def _kept(self, scores: Tensor, step: int, generator: torch.Generator) -> Tensor:
+        if step == self._simplify.start:
+            count = max(self._budget, round(self._simplify.sample * len(scores)))
+            return importance_sample(scores, count, generator)
+        return super()._kept(scores, step, generator)
+
+    @torch.no_grad()
+    def _start_over(self, parameters: Parameters) -> None:
+        highest_logit = torch.tensor(self._initial_opacity).logit().item()
+        parameters.tensors["opacities"].clamp_(max=highest_logit)
+        for optimizer in parameters.optimizers.values():
+            optimizer.state.clear()
