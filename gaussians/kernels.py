@@ -5,6 +5,9 @@ cache knows a kernel's own file but not the functions it inlines from other file
 named after the content of all kernel sources, and a changed source never meets a stale binary.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (Numba makes the attributes of its config module at run time.)
+
 import hashlib
 import os
 import tempfile
@@ -12,11 +15,18 @@ from pathlib import Path
 
 import numba
 import platformdirs
+from numba.core import config
 
-KERNEL_SOURCES = ("kernels.py", "raster/cpu/*.py", "train/*kernel*.py", "distill/*kernel*.py", "scene/*kernel*.py")
+KERNEL_SOURCES = (
+    "kernels.py",
+    "raster/cpu/*.py",
+    "train/*kernel*.py",
+    "distill/*kernel*.py",
+    "scene/*kernel*.py",
+)
 
 # OpenMP lets several threads of the process call kernels; where libgomp is missing the next one serves.
-numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 
 
 def _cache_folder() -> Path:
@@ -37,7 +47,7 @@ def _cache_folder() -> Path:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(_cache_folder())
+    config.CACHE_DIR = str(_cache_folder())
 
 # What kernels may assume of arithmetic: sums may be reordered and fused (they are still the same from run
 # to run), but NaN and infinity keep their meaning, since bad input must be seen and not optimised away.

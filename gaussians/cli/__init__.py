@@ -21,7 +21,7 @@ MODULES = {"eval": "evaluate"}  # a module can't well be called eval
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit code: 0, 1 for a failed check, 2 for bad input, 130 if stopped."""
+    """Run a command line; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 if stopped."""
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "studio"
     rest = list(arguments[1:] if name != "studio" else arguments)
     try:

@@ -64,9 +64,9 @@ def rasterize(
         backend: "auto", "cpu", "cuda" or "reference".
 
     Returns:
-        render [C, H, W, X], alpha [C, H, W, 1], and meta with means2d [C, N, 2], radii [C, N, 2] int32 (0 where
-        culled), depths [C, N], conics [C, N, 3], opacities [C, N], width, height, n_cameras, tile_size,
-        tile_width, tile_height.
+        render [C, H, W, X], alpha [C, H, W, 1], and meta with means2d [C, N, 2], radii [C, N, 2] int32 (0
+        where culled), depths [C, N], conics [C, N, 3], opacities [C, N], width, height, n_cameras,
+        tile_size, tile_width, tile_height.
 
     Raises:
         ValueError: shapes, types or settings that don't fit.

@@ -1,0 +1,1 @@
+"""Sessions: run directory, checkpoints, metrics, report, and the run that writes them."""

@@ -38,7 +38,9 @@ class Checkpoints:
                 facts = json.loads(file.metadata()["facts"])
                 return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118 - not a dict
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
-            raise RunError(f"{path}: not a readable checkpoint ({error}); delete it to redo this stage") from error
+            raise RunError(
+                f"{path}: not a readable checkpoint ({error}); delete it to redo this stage"
+            ) from error
 
     def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Mark the stage finished, with what the report needs of it. Raises StorageError."""

@@ -1,9 +1,13 @@
 """The run directory: where everything of a run lies, and recipe.json, which says what the run is."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from gaussians.distill.pipeline import STUDENT
 from gaussians.distill.recipe import Recipe
@@ -99,8 +103,31 @@ class RunDirectory:
             )
             return RunPlan(Path(document["scene"]), options, recipe, document["device"])
         except FileNotFoundError:
-            raise RunError(f"{self.path}: no run here ({RECIPE_FILE} is missing); give the folder of a run") from None
+            raise RunError(
+                f"{self.path}: no run here ({RECIPE_FILE} is missing); give the folder of a run"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path}: not readable as a recipe ({error!r}); restore it or start a new run") from error
+            raise RunError(
+                f"{path}: not readable as a recipe ({error!r}); restore it or start a new run"
+            ) from error
         except RecipeError as error:
             raise RunError(f"{path}: {error}") from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within: no other process can work on this run. A killed process leaves no lock behind.
+
+        Raises:
+            RunError: another process is working on it.
+        """
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.path}: another process is training this run; wait for it or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()

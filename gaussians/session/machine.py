@@ -10,7 +10,17 @@ import torch
 
 from gaussians.errors import BackendUnavailableError
 
-PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "imageio", "pillow", "safetensors", "flip-evaluator")
+PACKAGES = (
+    "torch",
+    "gsplat",
+    "numpy",
+    "numba",
+    "pycolmap",
+    "imageio",
+    "pillow",
+    "safetensors",
+    "flip-evaluator",
+)
 
 
 def versions() -> dict[str, str]:
@@ -39,7 +49,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise BackendUnavailableError(
-            "--device cuda: PyTorch sees no GPU here; available: cpu. `python main.py doctor` says what is missing"
+            "--device cuda: PyTorch sees no GPU here; available: cpu. `main.py doctor` says what is missing"
         )
     return torch.device("cuda")
 

@@ -32,7 +32,10 @@ class Probe:
         if not self._views or (step % max(1, steps // PROBES) and step != steps):
             return None
         values = [
-            psnr(render_view(gaussians, view.camera, self._background, self._device), _photo(view, self._device))
+            psnr(
+                render_view(gaussians, view.camera, self._background, self._device),
+                _photo(view, self._device),
+            )
             for view in self._views
         ]
         return sum(values) / len(values)
@@ -47,7 +50,9 @@ def verified(path: Path, written: Gaussians) -> Gaussians:
     read = read_splat(path)
     for name, tensor in written.tensors().items():
         if not torch.equal(read.tensors()[name], tensor.cpu()):
-            raise StorageError(f"{path}: {name} reads back other than written; check the disk and write it again")
+            raise StorageError(
+                f"{path}: {name} reads back other than written; check the disk and write it again"
+            )
     return read
 
 
@@ -75,7 +80,8 @@ def ensemble_view(
     """[H, W, 3] the weighted mean of the teachers' renders of a view."""
     shares = label_shares(weights)
     renders = [
-        share * render_view(teachers[name], view.camera, scene.background, device) for name, share in shares.items()
+        share * render_view(teachers[name], view.camera, scene.background, device)
+        for name, share in shares.items()
     ]
     return torch.stack(renders).sum(dim=0)
 

@@ -92,5 +92,3 @@ def _fit(image: np.ndarray) -> Image.Image:
 def _short(name: str, most: int = 28) -> str:
     """The name's end, where it is too long: that is where image names differ."""
     return name if len(name) <= most else "…" + name[1 - most :]
-
-

@@ -32,7 +32,14 @@ from gaussians.scene import Scene
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import StageClock
 from gaussians.session.directory import RunDirectory
-from gaussians.session.events import CheckpointSaved, Event, RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.events import (
+    CheckpointSaved,
+    Event,
+    RunFinished,
+    StageFinished,
+    StageStarted,
+    StepDone,
+)
 from gaussians.session.measure import Probe, measured, measured_ensemble, verified
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.picture import write_picture
@@ -154,7 +161,7 @@ class Run:
         return facts
 
     def _drop_unneeded(self, stage: Stage) -> None:
-        """Delete the optimizer state of what is finished: only forks need the trunk's, only until the last."""
+        """Delete finished optimizer states: only forks need the trunk's, and only until the last."""
         if stage.name == self.recipe.teachers.kinds[-1]:
             self._checkpoints.drop(TRUNK)
         if stage.name != TRUNK:

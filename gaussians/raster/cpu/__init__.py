@@ -58,7 +58,10 @@ def rasterize(
     view_opacities = opacities.expand(cameras, n)
     parts, alphas = [], torch.empty(0)
     for begin in range(0, view_colors.shape[-1], MAX_CHANNELS):
-        chunk, behind = view_colors[..., begin : begin + MAX_CHANNELS], background[:, begin : begin + MAX_CHANNELS]
+        chunk, behind = (
+            view_colors[..., begin : begin + MAX_CHANNELS],
+            background[:, begin : begin + MAX_CHANNELS],
+        )
         missing = max(0, 3 - chunk.shape[-1])
         if missing:
             chunk = torch.nn.functional.pad(chunk, (0, missing))

@@ -9,6 +9,9 @@ The backward pass goes back to front and sums, for each (tile, Gaussian), moment
 pixels; they are added up per Gaussian in a fixed order afterwards. No atomics, bitwise repeatable.
 """
 
+# pyright: reportCallIssue=false
+# (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
+
 import math
 from functools import cache
 from typing import Any
@@ -162,7 +165,18 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_backward(
-        packed, starts, ranks, schedule, tiles_x, n_workers, background, transmittance, last, v_image, v_alpha, moments
+        packed,
+        starts,
+        ranks,
+        schedule,
+        tiles_x,
+        n_workers,
+        background,
+        transmittance,
+        last,
+        v_image,
+        v_alpha,
+        moments,
     ):
         """Moments of the gradient for each (tile, Gaussian).
 
@@ -203,13 +217,17 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                 for place in range(begin + deepest - 1, begin - 1, -1):
                     rank = np.int64(ranks[place])
                     first, end = row_range(packed, rank, top, rows)
-                    gradient_rows(packed, rank, state, left, top, first, end, place - begin + 1, moments, place)
+                    gradient_rows(
+                        packed, rank, state, left, top, first, end, place - begin + 1, moments, place
+                    )
 
     return blend_backward
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def gather(order, offsets, slots, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors):
+def gather(
+    order, offsets, slots, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors
+):
     """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
 
     Args:

@@ -40,7 +40,9 @@ class Lens:
     limits: Array
 
     @classmethod
-    def of(cls, viewmats: Tensor, Ks: Tensor, width: int, height: int, limits: tuple[float, float, float]) -> "Lens":
+    def of(
+        cls, viewmats: Tensor, Ks: Tensor, width: int, height: int, limits: tuple[float, float, float]
+    ) -> "Lens":
         """From the arguments of `rasterize`; limits are near_plane, far_plane and eps2d."""
         K = array(Ks)
         intrinsics = np.empty((len(K), 6), np.float32)
@@ -68,7 +70,8 @@ class Project(torch.autograd.Function):
         inputs = [array(tensor) for tensor in (means, quats, scales, opacities)]
         for c in range(cameras):
             outputs = [tensor[c].numpy() for tensor in (means2d, conics, depths, radii, extents)]
-            project_forward(*inputs, lens.viewmats[c], lens.intrinsics[c], lens.limits, *outputs)
+            arguments = [*inputs, lens.viewmats[c], lens.intrinsics[c], lens.limits, *outputs]
+            project_forward(*arguments)
         ctx.lens = lens
         ctx.save_for_backward(means, quats, scales, conics, radii)
         ctx.mark_non_differentiable(radii, extents)
@@ -76,19 +79,24 @@ class Project(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes what forward returned
         """Gradients of means, quats and scales; opacity has none here."""
         means, quats, scales, conics, radii = ctx.saved_tensors
         v_means2d, v_conics, v_depths = (array(gradient) for gradient in gradients[:3])
         total: list[Tensor] = []
         for c in range(len(conics)):
-            outputs = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in (means, quats, scales)]
+            outputs = [
+                torch.empty_like(tensor, memory_format=torch.contiguous_format)
+                for tensor in (means, quats, scales)
+            ]
             project_backward(
                 array(means), array(quats), array(scales), ctx.lens.viewmats[c], ctx.lens.intrinsics[c],
                 conics[c].numpy(), radii[c].numpy(), v_means2d[c], v_conics[c], v_depths[c],
                 *(output.numpy() for output in outputs),
             )  # fmt: skip
-            total = outputs if c == 0 else [one.add_(other) for one, other in zip(total, outputs, strict=True)]
+            total = (
+                outputs if c == 0 else [one.add_(other) for one, other in zip(total, outputs, strict=True)]
+            )
         return *total, None, None
 
 
@@ -96,7 +104,9 @@ class Harmonics(torch.autograd.Function):
     """(means [N, 3], coefficients [N, K, 3]) to colours [C, N, 3]; zero where invisible."""
 
     @staticmethod
-    def forward(ctx: Any, means: Tensor, coefficients: Tensor, radii: Tensor, centres: Array, degree: int) -> Any:
+    def forward(
+        ctx: Any, means: Tensor, coefficients: Tensor, radii: Tensor, centres: Array, degree: int
+    ) -> Any:
         """Evaluate; see `harmonics_forward`."""
         colors = torch.empty(len(centres), len(means), 3)
         for c, centre in enumerate(centres):
@@ -156,7 +166,9 @@ class Bins:
         return self.starts, self.ranks, self.schedule, self.tiles_x, workers()
 
 
-def packed_rows(bins: Bins, means2d: Array, conics: Array, opacities: Array, extents: Array, colors: Array) -> Array:
+def packed_rows(
+    bins: Bins, means2d: Array, conics: Array, opacities: Array, extents: Array, colors: Array
+) -> Array:
     """[V, 12] rows for the blending kernels."""
     packed = np.empty((len(bins.order), PACKED), np.float32)
     pack(bins.order, means2d, conics, opacities, extents, colors, packed)
@@ -193,7 +205,12 @@ class Blend(torch.autograd.Function):
             inputs = (array(tensor[c]) for tensor in (means2d, conics, opacities, extents, colors))
             ctx.rows.append(packed_rows(bin, *inputs))
             forward_kernel(channels)(
-                ctx.rows[c], *bin.tiling(), array(backgrounds[c]), image[c].numpy(), transmittance[c].numpy(), ctx.last[c]
+                ctx.rows[c],
+                *bin.tiling(),
+                array(backgrounds[c]),
+                image[c].numpy(),
+                transmittance[c].numpy(),
+                ctx.last[c],
             )
         ctx.bins, ctx.absgrad, ctx.means2d = bins, absgrad, means2d if absgrad else None
         ctx.save_for_backward(conics, opacities, backgrounds, transmittance)
@@ -218,7 +235,9 @@ class Blend(torch.autograd.Function):
                 v_image_array[c], v_alpha_array[c], moments,
             )  # fmt: skip
             outputs = [tensor[c].numpy() for tensor in (v_means2d, extra, v_conics, v_opacities, v_colors)]
-            gather(bin.order, bin.offsets, bin.slots, moments, array(conics[c]), array(opacities[c]), *outputs)
+            gather(
+                bin.order, bin.offsets, bin.slots, moments, array(conics[c]), array(opacities[c]), *outputs
+            )
         if ctx.absgrad:
             ctx.means2d.absgrad = extra.div_(float(LOG2E))
         v_backgrounds = None

@@ -29,11 +29,11 @@ Y3E = F32(1.445305721320277)  # √(105 / 16π)
 @numba.njit(fastmath=FASTMATH)
 def basis(x, y, z, degree, out):
     """The (degree + 1)² basis functions at the unit direction (x, y, z), into out [16]."""
+    xx, yy, zz = x * x, y * y, z * z
     out[0] = Y0
     if degree >= 1:
         out[1], out[2], out[3] = -Y1 * y, Y1 * z, -Y1 * x
     if degree >= 2:
-        xx, yy, zz = x * x, y * y, z * z
         out[4], out[5] = Y2A * x * y, -Y2A * y * z
         out[6] = Y2B * (THREE * zz - ONE)
         out[7], out[8] = -Y2A * x * z, Y2C * (xx - yy)

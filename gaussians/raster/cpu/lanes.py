@@ -11,6 +11,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+Builder = Any  # ir.IRBuilder, whose decorators hide its methods' types from type checkers
+
 LANES = 16
 FLOAT, INT, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
@@ -19,22 +21,24 @@ FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
 EXP2 = (0.9999999251, 0.6931530732, 0.2401536174, 0.0558263169, 0.0089893414, 0.0018775761)
 
 
-def splat(builder: ir.IRBuilder, scalar: ir.Value) -> "Lanes":
+def splat(builder: Builder, scalar: ir.Value) -> "Lanes":
     """All lanes equal to a scalar float."""
     one = builder.insert_element(ir.Constant(FLOATS, ir.Undefined), scalar, INT(0))
     zeros = ir.Constant(INTS, [0] * LANES)
     return Lanes(builder, builder.shuffle_vector(one, ir.Constant(FLOATS, ir.Undefined), zeros))
 
 
-def constant(builder: ir.IRBuilder, values: float | list[float]) -> "Lanes":
+def constant(builder: Builder, values: float | list[float]) -> "Lanes":
     """Lanes known when the kernel is compiled."""
-    return Lanes(builder, ir.Constant(FLOATS, values if isinstance(values, list) else [float(values)] * LANES))
+    return Lanes(
+        builder, ir.Constant(FLOATS, values if isinstance(values, list) else [float(values)] * LANES)
+    )
 
 
 class Lanes:
     """16 floats (or, from a comparison, 16 bits) under construction; operators emit instructions."""
 
-    def __init__(self, builder: ir.IRBuilder, value: ir.Value) -> None:
+    def __init__(self, builder: Builder, value: ir.Value) -> None:
         self.builder, self.value = builder, value
 
     def __add__(self, other: "Lanes | float") -> "Lanes":
@@ -100,7 +104,9 @@ class Lanes:
         value, width = self.value, LANES
         while width > 1:
             width //= 2
-            picks = [ir.Constant(ir.VectorType(INT, width), list(range(half, half + width))) for half in (0, width)]
+            picks = [
+                ir.Constant(ir.VectorType(INT, width), list(range(half, half + width))) for half in (0, width)
+            ]
             low, high = (self.builder.shuffle_vector(value, value, pick) for pick in picks)
             value = self.builder.fadd(low, high)
         return self.builder.extract_element(value, INT(0))
@@ -126,11 +132,11 @@ class Lanes:
 class Plane:
     """Floats in memory, read and written 16 at a time."""
 
-    def __init__(self, builder: ir.IRBuilder, pointer: ir.Value) -> None:
+    def __init__(self, builder: Builder, pointer: ir.Value) -> None:
         self.builder, self.pointer = builder, pointer
 
     @classmethod
-    def of(cls, context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) -> "Plane":
+    def of(cls, context: Any, builder: Builder, array_type: Any, array: ir.Value) -> "Plane":
         """The data of a contiguous float32 NumPy array inside a kernel."""
         return cls(builder, context.make_array(array_type)(context, builder, array).data)
 
@@ -160,7 +166,7 @@ class Plane:
 class Sums:
     """Vectors summed in registers across the turns of a loop."""
 
-    def __init__(self, builder: ir.IRBuilder, count: int) -> None:
+    def __init__(self, builder: Builder, count: int) -> None:
         self.builder = builder
         zero = ir.Constant(FLOATS, [0.0] * LANES)
         # Slots in the function's entry block, which LLVM turns into registers.

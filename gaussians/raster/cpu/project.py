@@ -120,7 +120,19 @@ def project_forward(
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def project_backward(
-    means, quats, scales, viewmat, intrinsics, conics, radii, v_means2d, v_conics, v_depths, v_means, v_quats, v_scales
+    means,
+    quats,
+    scales,
+    viewmat,
+    intrinsics,
+    conics,
+    radii,
+    v_means2d,
+    v_conics,
+    v_depths,
+    v_means,
+    v_quats,
+    v_scales,
 ):
     """Gradients of a loss through `project_forward`; rows of culled Gaussians are zero.
 

@@ -19,7 +19,7 @@ from numba.core.cgutils import get_item_pointer
 from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
-from gaussians.raster.cpu.lanes import FLOAT, INT64, LANES, Lanes, Plane, Sums, constant, splat
+from gaussians.raster.cpu.lanes import FLOAT, INT64, LANES, Builder, Lanes, Plane, Sums, constant, splat
 
 PIXELS = LANES * LANES
 EXPONENT_MIN, EXPONENT_MAX = math.log2(ALPHA_MIN), math.log2(ALPHA_MAX)
@@ -31,8 +31,8 @@ PACKED = 12
 # Planes of 256 floats that a tile keeps while it is blended.
 TRANSMITTANCE, LAST, SUFFIX, RGB = 0, 1, 2, 3
 
-# Columns of the moments of v_power, the gradient with respect to the Gaussian's natural exponent: Σ v, Σ v dx,
-# Σ v dy, Σ v dx², Σ v dx dy, Σ v dy²; then two that depend on the kernel, and the gradient of the colours.
+# Columns of the moments of v, the gradient with respect to the Gaussian's natural exponent: Σ v, Σ v dx,
+# Σ v dy, Σ v dx², Σ v dx dy, Σ v dy²; then two that depend on the kernel, and the colours' gradient.
 S0, SX, SY, SXX, SXY, SYY, EXTRA_X, EXTRA_Y, V_COLOR = 0, 1, 2, 3, 4, 5, 6, 7, 8
 MOMENTS = 12
 
@@ -40,10 +40,12 @@ MOMENTS = 12
 class _Tile:
     """What both passes share: the Gaussian's numbers in all lanes, and alpha row by row."""
 
-    def __init__(self, builder: ir.IRBuilder, gaussian: Plane, left: ir.Value, top: ir.Value) -> None:
+    def __init__(self, builder: Builder, gaussian: Plane, left: ir.Value, top: ir.Value) -> None:
         self.builder, self.gaussian = builder, gaussian
         self.top = builder.sitofp(top, FLOAT)
-        columns = constant(builder, [i + 0.5 for i in range(LANES)]) + splat(builder, builder.sitofp(left, FLOAT))
+        columns = constant(builder, [i + 0.5 for i in range(LANES)]) + splat(
+            builder, builder.sitofp(left, FLOAT)
+        )
         self.dx = columns - self.of(X)
         self.a, self.b, self.c = self.of(A), self.of(B), self.of(C)
         self.log_opacity = self.of(LOG_OPACITY)
@@ -64,7 +66,7 @@ class _Tile:
         return dy, linear, power
 
 
-def _planes(builder: ir.IRBuilder, state: Plane, j: ir.Value, channels: int) -> list[Plane]:
+def _planes(builder: Builder, state: Plane, j: ir.Value, channels: int) -> list[Plane]:
     """Row j of each plane of the state."""
     offset = builder.mul(j, INT64(LANES))
     return [state.at(builder.add(offset, INT64(plane * PIXELS))) for plane in range(RGB + channels)]
@@ -76,9 +78,17 @@ def forward_rows(channels: int) -> Any:
 
     @intrinsic
     def rows(
-        typingctx: Any, packed: Any, rank: Any, state: Any, left: Any, top: Any, first: Any, end: Any, place: Any
+        typingctx: Any,
+        packed: Any,
+        rank: Any,
+        state: Any,
+        left: Any,
+        top: Any,
+        first: Any,
+        end: Any,
+        place: Any,
     ) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
             gaussians = Plane.of(context, builder, signature.args[0], args[0])
             tile_state = Plane.of(context, builder, signature.args[2], args[2])
             gaussian = gaussians.at(builder.mul(args[1], INT64(PACKED)))
@@ -116,10 +126,10 @@ def backward_rows(channels: int, extra: str) -> Any:
 
     @intrinsic
     def rows(
-        typingctx: Any, packed: Any, rank: Any, state: Any, left: Any, top: Any, first: Any, end: Any, place: Any,
-        moments: Any, slot: Any,
+        typingctx: Any, packed: Any, rank: Any, state: Any, left: Any, top: Any, first: Any, end: Any,
+        place: Any, moments: Any, slot: Any,
     ) -> Any:  # fmt: skip
-        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
             gaussians = Plane.of(context, builder, signature.args[0], args[0])
             tile_state = Plane.of(context, builder, signature.args[2], args[2])
             target = Plane.of(context, builder, signature.args[8], args[8])
@@ -183,7 +193,7 @@ def backward_rows(channels: int, extra: str) -> Any:
 def fetch_add(typingctx: Any, counter: Any, increment: Any) -> Any:
     """Atomically add `increment` to counter[0] (an int64 array) and return what it was."""
 
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         array_type = signature.args[0]
         array = context.make_array(array_type)(context, builder, args[0])
         pointer = get_item_pointer(context, builder, array_type, array, [INT64(0)])

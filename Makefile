@@ -1,0 +1,43 @@
+# make run   install what is missing, then distil: the bundled demo, or make run ARGS="distill my/scene --out runs/mine"
+# make test  install what is missing, then check style, types, layers, and run all tests
+# make test-long  the tests that take minutes
+# make demo  render the demo scene anew (a quarter of an hour)
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+ARGS ?=
+
+.PHONY: run test test-long check demo clean
+
+run: $(VENV)/run.stamp
+	$(BIN)/python main.py $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest -m "not slow and not cuda" $(ARGS)
+
+test-long: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m "slow and not cuda" $(ARGS)
+
+check: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+demo: $(VENV)/run.stamp
+	$(BIN)/python -m assets.make_demo
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	$(BIN)/python main.py doctor --compile
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,219 @@
+"""`main.py distill`: train teachers and a student, headless, in a run directory that can be resumed."""
+
+import contextlib
+import dataclasses
+import json
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from gaussians.cli.console import Console
+from gaussians.cli.flags import SceneFlags, absolute, parse
+from gaussians.distill.budget import parse_budget
+from gaussians.distill.presets import recipe as preset
+from gaussians.distill.presets import recipe_names
+from gaussians.distill.recipe import Recipe
+from gaussians.distill.recipe_json import from_json, to_json
+from gaussians.errors import RecipeError, RunError
+from gaussians.options import check_bounds
+from gaussians.scene import SceneOptions, load_scene
+from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.events import RunFinished
+from gaussians.session.machine import choose_device
+from gaussians.session.run import Run
+
+DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
+RUNS = Path("runs")
+STOPPED = 130
+DESCRIPTION = "Train teachers on a scene and distil them into a compact student."
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of `distill`. None: not given, so the recipe's, or when resuming the run's, value holds."""
+
+    scene: Annotated[Path | None, tyro.conf.Positional] = None
+    """Folder: COLMAP, transforms.json, or just photos. Default: the bundled demo."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Run directory to create (default: runs/NAME)."""
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
+    """preview (a minute on the demo), fast, paper; or a JSON file (default: fast; on the demo: preview)."""
+    budget: Annotated[str | None, tyro.conf.arg(metavar="12%|50000|5MB")] = None
+    """The student's size: a share of the vanilla teacher's Gaussians, a count, or a file size."""
+    steps: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
+    """Stretch all schedules by this factor: 0.1 trains a tenth of the recipe's steps."""
+    independent: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Train every teacher from the points on, instead of letting them share a trunk."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=VALUE")] = ()
+    """Set options of the recipe by their path, e.g. --set student.label_weight=0.3 labels.dropout=0."""
+    device: Annotated[str | None, tyro.conf.arg(metavar="auto|cpu|cuda")] = None
+    """Where to train (default: auto)."""
+    seed: int | None = None
+    """Of every random number in the run."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on with the run in --out, from its last checkpoint."""
+    scene_flags: SceneFlags = dataclasses.field(default_factory=SceneFlags)
+
+
+def run(arguments: list[str]) -> int:
+    """The command; see `main`."""
+    return distill(parse(Flags, arguments, "distill", DESCRIPTION))
+
+
+def distill(flags: Flags) -> int:
+    """Distil as the flags say; returns the exit code.
+
+    Raises:
+        DistilleryError: of any kind, for bad input.
+    """
+    console = Console()
+    plan, directory = _resumed(flags) if flags.resume else _planned(flags)
+    device = choose_device(plan.device)
+    with console.loading(plan.scene) as progress:
+        scene = load_scene(plan.scene, plan.options, progress)
+    console.describe(scene, plan.recipe, device, directory.path)
+    if not directory.exists:
+        directory.create(dataclasses.replace(plan, device=device.type))
+    with directory.locked():
+        training = Run(directory, scene, plan.recipe, device)
+        with _stop_requests() as stop, console.training(training.plan) as show:
+            for event in training.events():
+                show(event)
+                if isinstance(event, RunFinished):
+                    console.finished(event, scene)
+                elif stop():
+                    training.save()
+                    console.stopped(directory.path)
+                    return STOPPED
+    return 0
+
+
+def make_recipe(flags: Flags, default: str) -> Recipe:
+    """The recipe that the flags describe. Raises RecipeError."""
+    recipe = _named(flags.recipe or default)
+    document = to_json(recipe)
+    for assignment in flags.set:
+        _assign(document, assignment)
+    if flags.budget is not None:
+        document["student"]["budget"] = flags.budget
+    if flags.seed is not None:
+        document["seed"] = flags.seed
+    recipe = from_json(document)
+    if flags.independent:
+        recipe = dataclasses.replace(recipe, teachers=dataclasses.replace(recipe.teachers, fork=0))
+    if flags.steps is not None:
+        if not 0 < flags.steps <= 100:
+            raise RecipeError(
+                f"--steps {flags.steps}: a factor on the recipe's steps, above 0 and at most 100"
+            )
+        recipe = recipe.scaled(flags.steps)
+    check_bounds(recipe)
+    parse_budget(recipe.student.budget)
+    return recipe
+
+
+def _named(name: str) -> Recipe:
+    path = Path(name)
+    if path.suffix != ".json":
+        return preset(name)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe; there are {', '.join(recipe_names())}") from None
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{path}: not readable as a recipe in JSON ({error})") from error
+    # A run's recipe.json serves, too.
+    return from_json(document.get("recipe", document) if isinstance(document, dict) else document)
+
+
+def _assign(document: dict[str, Any], assignment: str) -> None:
+    """Set one option of a recipe's JSON by its dotted path."""
+    path, equals, text = assignment.partition("=")
+    *parents, name = path.split(".")
+    node: Any = document
+    for parent in parents:
+        node = node.get(parent) if isinstance(node, dict) else None
+    if not equals or not isinstance(node, dict) or name not in node:
+        raise RecipeError(
+            f"--set {assignment}: no such option; wanted is OPTION=VALUE, as recipe.json names them"
+        )
+    try:
+        node[name] = json.loads(text)
+    except ValueError:
+        node[name] = text
+
+
+def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
+    """A new run, as the flags say."""
+    default = "fast" if flags.scene else "preview"
+    recipe = make_recipe(flags, default)
+    scene = absolute(flags.scene or DEMO)
+    directory = RunDirectory(flags.out or _free_directory(scene.name))
+    if directory.exists:
+        raise RunError(
+            f"{directory.path}: holds a run already; add --resume to go on with it, or choose another --out"
+        )
+    options = flags.scene_flags.apply(
+        SceneOptions(seed=recipe.seed, cache=directory.path / "structure-from-motion")
+    )
+    return RunPlan(scene, options, recipe, flags.device or "auto"), directory
+
+
+def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
+    """The run in --out; flags that contradict it are refused."""
+    if flags.out is None:
+        raise RunError("--resume: which run? Give its folder by --out")
+    directory = RunDirectory(flags.out)
+    if not directory.exists:
+        return _planned(flags)
+    plan = directory.load()
+    if flags.scene is not None and absolute(flags.scene) != plan.scene:
+        raise RunError(
+            f"{flags.out}: was begun on {plan.scene}, not on {flags.scene}; leave the scene out to resume"
+        )
+    options = flags.scene_flags.apply(plan.options)
+    recipe = plan.recipe
+    if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
+        default = flags.recipe or plan.recipe.name
+        recipe = make_recipe(dataclasses.replace(flags, recipe=default), default)
+    for name, wanted, there in (
+        ("the recipe", recipe, plan.recipe),
+        ("how the scene is read", options, plan.options),
+    ):
+        if wanted != there:
+            raise RunError(
+                f"{flags.out}: these flags would change {name} of a run that is under way; "
+                "resume without them, or choose another --out"
+            )
+    return dataclasses.replace(plan, device=flags.device or plan.device), directory
+
+
+def _free_directory(name: str) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that does not exist."""
+    path, number = RUNS / name, 2
+    while path.exists():
+        path, number = RUNS / f"{name}-{number}", number + 1
+    return path
+
+
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[Any]:
+    """Within: Ctrl-C and SIGTERM only ask to stop, after the step; a second Ctrl-C stops at once."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, ask) for number in numbers]
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
