@@ -1,0 +1,93 @@
+"""What an optimisation minimises: a dictionary of weighted loss terms of one rendered training view."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaussians.model import Gaussians
+from gaussians.scene.types import View
+from gaussians.train.losses import color_loss
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A training view as the Gaussians show it, with gradients.
+
+    Attributes:
+        image: [H, W, 3], not clamped.
+        alpha: [H, W].
+        background: [3] the random colour behind the Gaussians; None: the scene's, as in the photos.
+        meta: the rasterizer's meta dictionary.
+    """
+
+    image: Tensor
+    alpha: Tensor
+    background: Tensor | None
+    meta: dict[str, Any]
+
+
+class Objective(Protocol):
+    """What an optimisation minimises."""
+
+    def __call__(
+        self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
+    ) -> dict[str, Tensor]:
+        """The weighted terms of the loss by name: scalars whose sum is minimised.
+
+        Args:
+            rendered: the render of the training view.
+            view_index: which of the views.
+            step: from 0.
+            gaussians: the live parameters, for losses on them.
+        """
+        ...
+
+
+class PhotoObjective:
+    """(1 - w) L1 + w D-SSIM against the photos (Kerbl et al. 2023, eq. 7), within the views' masks.
+
+    Before a random background, transparent photos are put over the same one. Opaque photos stay as they are:
+    then the random colour teaches the Gaussians to leave no holes.
+
+    Args:
+        views: the training views.
+        ssim_weight: w.
+        background: RGB in [0, 1] that transparent photos are composited over.
+        device: where the photos are kept, as they are: 8 bits a channel.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        ssim_weight: float,
+        background: tuple[float, float, float],
+        device: torch.device | str,
+    ) -> None:
+        def kept(pixels: np.ndarray | None) -> Tensor | None:
+            return None if pixels is None else torch.tensor(pixels, device=device)
+
+        self._images = [torch.tensor(view.image, device=device) for view in views]
+        self._alphas = [kept(view.alpha) for view in views]
+        self._masks = [kept(view.mask) for view in views]
+        self._ssim_weight = ssim_weight
+        self._background = torch.tensor(background, dtype=torch.float32, device=device)
+
+    def __call__(
+        self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
+    ) -> dict[str, Tensor]:
+        """The colour loss as one term, "photo"."""
+        image = self._photo(view_index, rendered.background)
+        loss = color_loss(rendered.image, image, self._ssim_weight, self._masks[view_index])
+        return {"photo": loss.total}
+
+    def _photo(self, view: int, background: Tensor | None) -> Tensor:
+        """[H, W, 3] the photo before `background`: uint8 as it is, or float in [0, 1]."""
+        image, alpha = self._images[view], self._alphas[view]
+        if background is None or alpha is None:
+            return image
+        through = 1 - alpha[..., None].float() / 255
+        return image.float() / 255 + through * (background - self._background)

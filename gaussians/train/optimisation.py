@@ -1,0 +1,243 @@
+"""One 3-D Gaussian Splatting optimisation, as a generator (Kerbl et al. 2023, §5).
+
+A step reads top to bottom in `Optimisation._step`. What differs between teachers and student is plugged in:
+the objective (what is minimised), the variation (what is disturbed), the refinement (what is added and
+removed).
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from gaussians.errors import SplatError, TrainingError
+from gaussians.model import Gaussians
+from gaussians.raster import rasterize
+from gaussians.scene.types import View
+from gaussians.train.initial import with_sh_degree
+from gaussians.train.objective import Objective, PhotoObjective, Rendered
+from gaussians.train.parameters import Parameters
+from gaussians.train.recipe import Optimise
+from gaussians.train.refine import DensifyRefinement, Refinement
+from gaussians.train.schedule import Draws, active_sh_degree, learning_rates
+
+
+class Variation(Protocol):
+    """What makes a teacher another than the vanilla one."""
+
+    def opacities(self, opacities: Tensor, step: int, generator: torch.Generator) -> Tensor:
+        """The opacities [N] to render training step `step` with; differentiable in `opacities`."""
+        ...
+
+    def after_backward(self, optimisation: "Optimisation", step: int, generator: torch.Generator) -> None:
+        """Called after the backward pass and Adam of `step`, before refinement; may edit parameters in place.
+
+        The statistics of `optimisation.mean_gradients()` are those up to the step before.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StepStats:
+    """What one training step did.
+
+    Attributes:
+        step: steps done, this one included.
+        view: index of the training view.
+        terms: weighted loss terms by name; None but every `log_every` steps, as reading them waits for a GPU.
+        count: Gaussians after the step.
+        seconds: the step took, on the host's clock.
+    """
+
+    step: int
+    view: int
+    terms: dict[str, float] | None
+    count: int
+    seconds: float
+
+
+class Optimisation:
+    """Parameters, Adam's state, refinement's state, and the step that moves them all.
+
+    All randomness is a function of seed, stream and step. So a run that is stored by `state_dict` and
+    continued by `load_state_dict` gives the same numbers as one that was not (on the CPU to the bit).
+
+    Args:
+        gaussians: where to start; copied. SH coefficients are cut or padded to the recipe's degree.
+        views: to train on, at least one.
+        recipe: how.
+        extent: of the scene, world units.
+        background: RGB in [0, 1].
+        seed, stream: of all draws; teachers of one run differ by the name of their stream.
+        device: where to train.
+        objective: None: L1 and D-SSIM against the photos, weighted as in the recipe.
+        variation: None: none.
+        refinement: "default": adaptive density control as in the recipe; None: the count stays.
+        start: the first step's number, in the recipe's schedules.
+        backend: of the rasterizer.
+
+    Attributes:
+        step: steps done.
+    """
+
+    def __init__(
+        self,
+        gaussians: Gaussians,
+        views: Sequence[View],
+        recipe: Optimise,
+        *,
+        extent: float,
+        background: tuple[float, float, float],
+        seed: int,
+        stream: str,
+        device: torch.device | str = "cpu",
+        objective: Objective | None = None,
+        variation: Variation | None = None,
+        refinement: Refinement | Literal["default"] | None = "default",
+        start: int = 0,
+        backend: str = "auto",
+    ) -> None:
+        if not views:
+            raise TrainingError(f"{stream}: no view to train on; hold out fewer images")
+        self.device = torch.device(device)
+        self.recipe = recipe
+        self.step = start
+        self._parameters = Parameters(with_sh_degree(gaussians, recipe.sh_degree).to(self.device))
+        self._cameras = [view.camera.tensors(self.device) for view in views]
+        self._background = torch.tensor(background, dtype=torch.float32, device=self.device)
+        self._extent = extent
+        self._draws = Draws(seed, stream)
+        self._stream = stream
+        self._objective = objective or PhotoObjective(views, recipe.ssim_weight, background, self.device)
+        self._variation = variation
+        if refinement == "default":
+            refinement = DensifyRefinement(recipe.densify, extent)
+        self._refinement = refinement
+        self._backend = backend
+
+    def __len__(self) -> int:
+        """The number of Gaussians."""
+        return len(self._parameters)
+
+    @property
+    def live(self) -> Gaussians:
+        """The parameters themselves, with gradients, valid until the next step: no copy."""
+        return self._parameters.gaussians()
+
+    def gaussians(self) -> Gaussians:
+        """A detached copy of the Gaussians as they are now."""
+        return self.live.detached()
+
+    def mean_gradients(self) -> Tensor | None:
+        """[N] mean norm of the 2-D position gradients since the last refinement, NDC units; None: unknown."""
+        return None if self._refinement is None else self._refinement.mean_gradients()
+
+    def keep(self, mask: Tensor) -> None:
+        """Remove all Gaussians but those where `mask` [N] is True, between steps; Adam's moments follow."""
+        self._parameters.keep(mask)
+        if self._refinement is not None:
+            self._refinement.keep(mask)
+
+    def steps(self, until: int | None = None) -> Iterator[StepStats]:
+        """Train, yielding after every step, until `until` steps are done (None: the recipe's).
+
+        Raises:
+            TrainingError: the loss is not finite (looked at every `log_every` steps), or no Gaussian is left.
+        """
+        # Vanishing gradients become denormal numbers, on which CPUs take a hundred times as long.
+        torch.set_flush_denormal(True)
+        last = self.recipe.steps if until is None else until
+        while self.step < last:
+            yield self._step(logs=(self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == last)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What `load_state_dict` needs to continue with the same numbers: a flat dictionary of copies."""
+        state = self._parameters.state_dict()
+        if self._refinement is not None:
+            refinement = self._refinement.state_dict()
+            state.update({f"refinement.{name}": tensor.clone() for name, tensor in refinement.items()})
+        state["step"] = torch.tensor(self.step)
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `state_dict` returned, of this optimisation or of the one it forks from.
+
+        Raises:
+            TrainingError: something is missing from `state`.
+        """
+        self._parameters.load_state_dict(state)
+        if self._refinement is not None:
+            prefix = "refinement."
+            self._refinement.load_state_dict(
+                {
+                    name.removeprefix(prefix): tensor.to(self.device).clone()
+                    for name, tensor in state.items()
+                    if name.startswith(prefix)
+                }
+            )
+        self.step = int(state["step"])
+
+    def _step(self, logs: bool) -> StepStats:
+        began = time.perf_counter()
+        view = self._draws.view(self.step, len(self._cameras))
+        generator = self._draws.generator(self.step, "step", self.device)
+        gaussians = self.live
+        rendered = self._render(gaussians, view, generator)
+        terms = self._objective(rendered, view, self.step, gaussians)
+        if self._refinement is not None:
+            self._refinement.before_backward(rendered.meta)
+        torch.stack(list(terms.values())).sum().backward()
+        values = self._finite(terms) if logs else None
+        rates = learning_rates(self.recipe.rates, self._extent, self.step, self.recipe.steps)
+        self._parameters.step(rates)
+        if self._variation is not None:
+            with torch.no_grad():
+                self._variation.after_backward(self, self.step, generator)
+        if self._refinement is not None:
+            self._refinement.after_step(self._parameters, rendered.meta, self.step, self._draws)
+        self.step += 1
+        return StepStats(self.step, view, values, len(self), time.perf_counter() - began)
+
+    def _render(self, gaussians: Gaussians, view: int, generator: torch.Generator) -> Rendered:
+        if len(gaussians) == 0:
+            raise TrainingError(f"{self._where}: no Gaussian is left; prune less")
+        opacities, background = gaussians.opacities, None
+        if self._variation is not None:
+            opacities = self._variation.opacities(opacities, self.step, generator)
+        if self.recipe.random_background:
+            background = torch.rand(3, generator=generator, device=self.device)
+        degree = active_sh_degree(self.recipe, self.step)
+        try:
+            image, alpha, meta = rasterize(
+                gaussians.means,
+                gaussians.quats,
+                gaussians.scales,
+                opacities,
+                gaussians.sh0 if degree == 0 else gaussians.colors,
+                **self._cameras[view],
+                sh_degree=degree,
+                backgrounds=(self._background if background is None else background)[None],
+                absgrad=self._refinement is not None and self._refinement.absgrad,
+                backend=self._backend,
+            )
+        except SplatError as error:
+            raise TrainingError(f"{self._where}: {error}") from error
+        return Rendered(image[0], alpha[0, :, :, 0], background, meta)
+
+    @property
+    def _where(self) -> str:
+        return f"{self._stream}, step {self.step + 1}"
+
+    def _finite(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingError(
+                f"{self._where}: the loss is not finite ({', '.join(bad)}); "
+                "lower the learning rates or the loss weights"
+            )
+        return values
