@@ -38,7 +38,7 @@ def parse(function: Any, arguments: list[str], command: str, description: str) -
         prog=f"main.py {command}".strip(),
         description=description,
         args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
 
 
