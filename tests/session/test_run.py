@@ -1,0 +1,172 @@
+"""A run does all stages, leaves the contract's files, and survives being dropped anywhere."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from gaussians.distill.recipe import Recipe
+from gaussians.errors import RunError, StorageError
+from gaussians.io import read_splat
+from gaussians.scene import SceneOptions
+from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.events import RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.run import Run
+from tests.session import tiny
+
+MODELS = ("vanilla", "perturbed", "dropout", "ensemble", "student")
+SCENE = tiny.scene()
+
+
+def begin(path: Path, recipe: Recipe) -> Run:
+    directory = RunDirectory(path)
+    if not directory.exists:
+        directory.create(RunPlan(Path("tiny"), SceneOptions(), recipe, "cpu"))
+    return Run(directory, SCENE, recipe, torch.device("cpu"))
+
+
+def quality(report: dict) -> dict:
+    """The report less what the clock and the machine's memory put into it."""
+    untimed = json.loads(json.dumps(report))
+    for facts in (*untimed["models"].values(), untimed["totals"]):
+        facts.pop("seconds")
+        facts.pop("peak_memory")
+    return untimed
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "whole"
+    for _ in begin(path, tiny.recipe()).events():
+        pass
+    return path
+
+
+def test_leaves_every_file_of_the_contract(finished: Path):
+    names = ["recipe.json", "metrics.jsonl", "report.json", "report.png", "student.ply", "checkpoints"]
+    names += [f"teachers/{kind}.ply" for kind in ("vanilla", "perturbed", "dropout")]
+    assert [name for name in names if not (finished / name).exists()] == []
+    assert not list(finished.rglob("*.partial*"))
+
+
+def test_report_tells_of_every_model(finished: Path):
+    report = json.loads((finished / "report.json").read_text())
+    assert tuple(report["models"]) == MODELS
+    for facts in report["models"].values():
+        assert set(facts) >= {"gaussians", "bytes", "psnr", "ssim", "flip", "seconds", "peak_memory", "per_view"}
+        assert set(facts["per_view"]) == {view.name for view in SCENE.test}
+    models = report["models"]
+    assert models["vanilla"]["psnr"] > 15
+    assert models["ensemble"]["gaussians"] == sum(models[kind]["gaussians"] for kind in MODELS[:3])
+    assert sum(facts["seconds"] for facts in models.values()) == pytest.approx(report["totals"]["seconds"], abs=0.01)
+
+
+def test_student_keeps_to_its_budget_and_its_file(finished: Path):
+    report = json.loads((finished / "report.json").read_text())
+    student, vanilla = report["models"]["student"], report["models"]["vanilla"]
+    assert 0 < student["gaussians"] <= 0.25 * vanilla["gaussians"]
+    assert len(read_splat(finished / "student.ply")) == student["gaussians"]
+    assert (finished / "student.ply").stat().st_size == student["bytes"]
+
+
+def test_teachers_differ_from_each_other(finished: Path):
+    models = json.loads((finished / "report.json").read_text())["models"]
+    assert len({models[kind]["psnr"] for kind in MODELS[:3]}) == 3
+
+
+def test_metrics_have_every_stage_in_order(finished: Path):
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    stages = list(dict.fromkeys(line["stage"] for line in lines))
+    assert stages == ["trunk", "vanilla", "perturbed", "dropout", "student"]
+    for stage in stages:
+        steps = [line["step"] for line in lines if line["stage"] == stage]
+        assert steps == sorted(set(steps))
+    student = next(line for line in lines if line["stage"] == "student" and "structure" in line.get("loss", {}))
+    assert set(student["loss"]) == {"photo", "label", "structure"}
+    assert {"time", "stage", "model", "step", "loss", "count"} <= set(student)
+    assert any("psnr" in line for line in lines)
+
+
+def test_picture_shows_all_columns(finished: Path):
+    report = Image.open(finished / "report.png").convert("RGB")
+    assert report.width > 6 * tiny.WIDTH
+    assert len(set(report.getdata())) > 500
+
+
+@pytest.mark.parametrize("dropped_after", [3, 26, 47, 75, 108, 121])
+def test_dropped_anywhere_and_resumed_gives_the_same_report(dropped_after: int, finished: Path, tmp_path: Path):
+    """As a kill does: the generator is abandoned in mid-stage, with a checkpoint some steps before."""
+    recipe = tiny.recipe()
+    run = begin(tmp_path, recipe)
+    for number, _ in enumerate(run.events()):
+        if number == dropped_after - 2:
+            run.save()
+        if number == dropped_after:
+            break
+    resumed = begin(tmp_path, recipe)
+    events = list(resumed.events())
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert quality(report) == quality(json.loads((finished / "report.json").read_text()))
+    assert isinstance(events[-1], RunFinished)
+    whole = [line["step"] for line in map(json.loads, (finished / "metrics.jsonl").read_text().splitlines())]
+    again = [line["step"] for line in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())]
+    assert again == whole
+
+
+def test_resumed_run_goes_on_from_its_checkpoint(tmp_path: Path):
+    run = begin(tmp_path, tiny.recipe())
+    for event in run.events():
+        if isinstance(event, StepDone) and event.step == 12:
+            run.save()
+            break
+    started = next(event for event in begin(tmp_path, tiny.recipe()).events() if isinstance(event, StageStarted))
+    assert started.step == 12
+
+
+def test_finished_run_only_makes_the_report_again(finished: Path):
+    before = (finished / "report.json").read_bytes()
+    events = list(begin(finished, tiny.recipe()).events())
+    assert all(isinstance(event, StageFinished | RunFinished) for event in events)
+    assert (finished / "report.json").read_bytes() == before
+
+
+def test_new_run_refuses_a_used_directory(finished: Path):
+    with pytest.raises(RunError, match="holds a run already"):
+        RunDirectory(finished).create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu"))
+
+
+def test_recipe_file_says_how_to_repeat_the_run(finished: Path):
+    plan = RunDirectory(finished).load()
+    assert plan.recipe == tiny.recipe()
+    document = json.loads((finished / "recipe.json").read_text())
+    assert document["versions"]["torch"] == torch.__version__.split("+")[0] or document["versions"]["torch"]
+    assert document["seed"] == 3
+
+
+def test_two_processes_cannot_train_one_run(tmp_path: Path):
+    directory = RunDirectory(tmp_path)
+    directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu"))
+    with directory.locked(), pytest.raises(RunError, match="another process"), RunDirectory(tmp_path).locked():
+        pass
+
+
+def test_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = begin(tmp_path, tiny.recipe())
+    events = run.events()
+    for event in events:
+        if isinstance(event, StepDone) and event.step == 6:
+            run.save()
+        if isinstance(event, StepDone) and event.step == 9:
+            break
+    checkpoint = (tmp_path / "checkpoints" / "trunk.safetensors").read_bytes()
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        run.save()
+    assert (tmp_path / "checkpoints" / "trunk.safetensors").read_bytes() == checkpoint
+    assert not list(tmp_path.rglob("*.partial*"))
