@@ -7,12 +7,17 @@ import torch
 
 from gaussians.raster import blend_weights, rasterize
 
-from .compare import MARGIN, comparable_pixels, differentiate, relative_error
+from .compare import comparable_pixels, differentiate, relative_error
 from .scenes import SCENES, Scene, random_scene
 
-# Largest error over largest truth. Worst seen: see each test.
-VALUE_TOLERANCE = 2e-5
-GRADIENT_TOLERANCE = 2e-4
+# Largest error over largest truth. Worst seen on the CPU: value 3.4e-6 and gradient 9.2e-6 (both needles).
+VALUE_TOLERANCE = 1e-5
+GRADIENT_TOLERANCE = 3e-5
+# Expected depth divides by alpha, of which a single faint Gaussian leaves 1/255. Worst seen on the CPU:
+# value 6e-6, gradient 9.9e-5; the float32 reference errs as much.
+EXPECTED_DEPTH_FACTOR = 8
+# gsplat is compiled with fast intrinsics. An allowance, not yet measured.
+CUDA_FACTOR = 10
 
 DEVICES = {"cpu": "cpu", "reference": "cpu", "cuda": "cuda"}
 
@@ -28,10 +33,12 @@ def compare(scene: Scene, backend: str, absgrad: bool = False) -> None:
         "render": relative_error(ours.render.cpu() * keep, truth.render * keep),
         "alpha": relative_error(ours.alpha.cpu() * keep, truth.alpha * keep),
     }
-    assert max(errors.values()) < VALUE_TOLERANCE, errors
+    factor = EXPECTED_DEPTH_FACTOR if scene.settings.get("render_mode", "").endswith("ED") else 1
+    factor *= CUDA_FACTOR if backend == "cuda" else 1
+    assert max(errors.values()) < VALUE_TOLERANCE * factor, errors
     assert ours.grads.keys() == truth.grads.keys()
     gradient_errors = {name: relative_error(ours.grads[name], truth.grads[name]) for name in truth.grads}
-    assert max(gradient_errors.values()) < GRADIENT_TOLERANCE, gradient_errors
+    assert max(gradient_errors.values()) < GRADIENT_TOLERANCE * factor, gradient_errors
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -95,7 +102,7 @@ def test_planes_and_blur(backend: str, settings: dict[str, float]) -> None:
         assert 0 < visible.sum() < 60
     assert torch.equal((ours.meta["radii"].cpu() > 0).all(dim=-1), visible)
     # Pixels near a jump are not left out here (margins are those of the default settings): one step of
-    # 1/255 at most, in a few pixels. Worst seen: 1e-5 of the pixels.
+    # 1/255 at most, in a few pixels. Worst seen: none.
     different = (ours.render.cpu() - truth.render).abs().amax(dim=-1) > VALUE_TOLERANCE
     assert different.double().mean() < 0.005
 
@@ -116,7 +123,7 @@ def test_meta_is_gsplats(backend: str) -> None:
     assert (meta["radii"].cpu() - truth["radii"]).abs().max() <= 1
     for name in ("means2d", "depths", "conics", "opacities"):
         ours = meta[name].detach().cpu()
-        # Worst seen: 3e-6 (conics).
+        # Worst seen: 3e-7.
         assert relative_error(ours[visible], truth[name].detach()[visible]) < 1e-5, name
 
 
@@ -128,20 +135,15 @@ def test_blend_weights(backend: str, name: str) -> None:
     assert weights.dtype == counts.dtype == torch.float32
     assert true_counts.max() > 20
     # Jumps cannot be left out here: a pixel of alpha 1/255 more or less.
-    # Worst seen: weights 4e-5, counts 1 of a Gaussian's pixels.
-    assert relative_error(weights, truth) < 1e-3
-    assert (counts.cpu() - true_counts).abs().max() <= 2
-    assert ((counts.cpu() != true_counts).double().mean()) < 0.05
+    # Worst seen: weights 2e-6, counts equal.
+    assert relative_error(weights, truth) < 1e-4
+    assert (counts.cpu() - true_counts).abs().max() <= 1
+    assert (counts.cpu() != true_counts).double().mean() < 0.05
 
 
 def test_blend_weights_add_up_to_alpha(backend: str) -> None:
     scene = SCENES["two cameras"](1).to(DEVICES[backend])
     weights, _ = blend_weights(*scene.without_colors(), backend=backend)
     _, alpha, _ = rasterize(*scene.arguments(), **scene.settings, backend=backend)
-    # Worst seen: 2e-7.
+    # Worst seen: 6e-8.
     assert weights.sum().item() == pytest.approx(alpha.sum().item(), rel=1e-5)
-
-
-def test_margin_is_wider_than_float32_needs() -> None:
-    # The margin leaves out what could jump; all else agrees. Were it too narrow, needles would show it.
-    assert MARGIN > 10 * VALUE_TOLERANCE

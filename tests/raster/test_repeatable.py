@@ -47,7 +47,7 @@ def test_thread_count_changes_nothing_on_the_cpu() -> None:
         assert torch.equal(grad, outcomes[1].grads[key]), key
 
 
-STEPS = {"means": 1e-3, "quats": 3e-3, "scales": 5e-4, "opacities": 3e-3, "colors": 1e-2}
+STEPS = {"means": 3e-3, "quats": 1e-2, "scales": 3e-3, "opacities": 1e-2, "colors": 1e-2}
 
 
 @pytest.mark.parametrize("name", GAUSSIANS)
@@ -57,8 +57,9 @@ def test_gradient_is_the_slope(backend: str, name: str) -> None:
     scene = replace(scene, scales=scene.scales + 0.15).with_settings(render_mode="RGB+ED")
     pixels = reference.margins(*scene.to(torch.float64).without_colors()) > 0.1
     assert pixels.double().mean() > 0.4
-    generator = torch.Generator().manual_seed(1)
-    direction = torch.randn(getattr(scene, name).shape, generator=generator)
+    # Uphill in every component, or the slope would be a small difference of large terms.
+    uphill = differentiate(scene.to(torch.float64), "reference", pixels).grads[name].sign().float()
+    direction = uphill * torch.rand(uphill.shape, generator=torch.Generator().manual_seed(1))
 
     def loss(moved: Scene) -> float:
         moved = moved.to(DEVICES[backend])
@@ -75,5 +76,5 @@ def test_gradient_is_the_slope(backend: str, name: str) -> None:
 
     gradient: Tensor = differentiate(scene.to(DEVICES[backend]), backend, pixels).grads[name]
     slope = (loss(moved(STEPS[name])) - loss(moved(-STEPS[name]))) / (2 * STEPS[name])
-    # Worst seen: 7e-4.
-    assert (gradient.cpu().double() * direction).sum().item() == pytest.approx(slope, rel=5e-3)
+    # Worst seen: 4e-4 (quats; float32 rounding of the difference).
+    assert (gradient.cpu().double() * direction).sum().item() == pytest.approx(slope, rel=2e-3)
