@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,37 @@ def replacing(path: Path) -> Iterator[Path]:
         # What cannot be removed (the folder is a file, or went read-only) must not hide the reason above.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary, empty folder beside `path`; on success it is synced to disk and becomes `path`.
+
+    What was at `path` before goes only then. On any failure the temporary folder is removed.
+
+    Raises:
+        StorageError: the disk is full, the folder cannot be written, or the like.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for name in temporary.rglob("*"):
+            if name.is_file():
+                with name.open("rb+") as written:
+                    os.fsync(written.fileno())
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: could not be written ({error.strerror or error}). "
+            "Free some space or choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
