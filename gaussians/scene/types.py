@@ -18,12 +18,14 @@ class View:
         camera: pinhole, the size of `image`.
         image: [H, W, 3] uint8, sRGB; transparent pixels are composited over the scene's background.
         mask: [H, W] bool, True where the pixel counts; None: everywhere.
+        alpha: [H, W] uint8, how opaque the photo is there; None: its file has no transparency.
     """
 
     name: str
     camera: Camera
     image: np.ndarray
     mask: np.ndarray | None = None
+    alpha: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

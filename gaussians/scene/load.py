@@ -1,0 +1,166 @@
+"""One `load_scene`: recognise what a folder holds, read it, and hand over a Scene."""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from gaussians.errors import RecipeError, SceneError
+from gaussians.scene import colmap, photos, transforms
+from gaussians.scene.capture import Capture, Shot
+from gaussians.scene.headers import Header
+from gaussians.scene.images import Finish, load_views, read_headers
+from gaussians.scene.masks import with_masks
+from gaussians.scene.random_points import draw_points
+from gaussians.scene.resolution import Resolution
+from gaussians.scene.split import choose_test
+from gaussians.scene.types import Progress, Scene, SceneOptions, View
+
+_AS_IT_IS = SceneOptions()
+_EXTENT = 1.1  # x the largest distance of a camera from their mean (Kerbl et al. 2023, released code)
+_LEAST_EXTENT = 1e-6
+_COLORS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
+_EXPECTED = "expected sparse/0/ (COLMAP), transforms.json, or photos to run structure from motion on"
+
+
+def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress | None = None) -> Scene:
+    """Read a scene: a COLMAP model, transforms.json, or just photos, in this order of preference.
+
+    Args:
+        path: the scene's folder; or its transforms.json, which is then read even beside a COLMAP model.
+        options: resolution, test views, background, and so on.
+        progress: told of long work; may raise to cancel it.
+
+    Raises:
+        SceneError: names the file that is missing, broken or inconsistent, and says what to do.
+        RecipeError: an option makes no sense.
+    """
+    resolution = Resolution.parse(options.resolution)
+    _check_background(options.background)
+    folder = path if path.is_dir() else path.parent
+    capture = _read(path, options, resolution, progress)
+    shots, mask_notes = with_masks(folder, capture.shots)
+    test, test_note = choose_test([shot.name for shot in shots], capture.test, options)
+    headers = read_headers(shots)
+    background = _background(options.background, headers)
+    finish = Finish(resolution, capture.reduction, background)
+    views = load_views(shots, headers, finish, progress)
+    train = _flat(views, shots, frozenset(shot.name for shot in shots) - test)
+    tested = _flat(views, shots, test)
+    points, point_notes = capture.points, ()
+    if points is None:
+        points = draw_points(train, options.random_points, options.seed)
+        point_notes = (f"no point cloud: {len(points.xyz)} points, {points.source}",)
+    return Scene(
+        name=folder.resolve().name,
+        path=folder,
+        train=train,
+        test=tested,
+        points=points,
+        background=background,
+        extent=_extent([*train, *tested]),
+        notes=(
+            *capture.notes,
+            *_lens_notes(shots),
+            _size_note(views[0][0], headers[0], finish),
+            *mask_notes,
+            test_note,
+            *point_notes,
+        ),
+    )
+
+
+def _read(path: Path, options: SceneOptions, resolution: Resolution, progress: Progress | None) -> Capture:
+    """Recognise and read, up to the pixels."""
+    if not path.exists():
+        raise SceneError(f"{path}: no such folder; check the spelling.")
+    try:
+        if path.is_dir():
+            return _read_folder(path, options, resolution, progress)
+        if path.suffix == ".json" and path.name.startswith("transforms"):
+            return transforms.read(path, resolution)
+    except OSError as error:
+        raise SceneError(f"{error.filename or path}: cannot be read ({error.strerror or error}).") from error
+    raise SceneError(f"{path}: a file, but a scene is a folder; {_EXPECTED}.")
+
+
+def _read_folder(
+    scene: Path, options: SceneOptions, resolution: Resolution, progress: Progress | None
+) -> Capture:
+    """COLMAP wins over transforms.json, which wins over photos alone."""
+    model, file = colmap.find_model(scene), transforms.find_file(scene)
+    if model is not None:
+        capture = colmap.read(scene, model, resolution)
+        if file is None:
+            return capture
+        note = f"{file.name} is passed over for the COLMAP model; name the file itself to read it"
+        return dataclasses.replace(capture, notes=(*capture.notes, note))
+    if file is not None:
+        return transforms.read(file, resolution)
+    folder, names = photos.find_photos(scene)
+    if not names:
+        inside = [child.name for child in sorted(scene.iterdir()) if child.is_dir() and _is_scene(child)]
+        hint = (
+            f"; did you mean one of its folders ({', '.join(inside[:5])})?" if inside else f"; {_EXPECTED}."
+        )
+        raise SceneError(f"{scene}: no cameras and no photos found{hint}")
+    cache = options.cache or Path(platformdirs.user_cache_dir("splat-distillery")) / "scenes"
+    return photos.read(folder, names, cache, progress)
+
+
+def _is_scene(folder: Path) -> bool:
+    return colmap.find_model(folder) is not None or transforms.find_file(folder) is not None
+
+
+def _flat(
+    views: Sequence[tuple[View, ...]], shots: Sequence[Shot], names: frozenset[str]
+) -> tuple[View, ...]:
+    """The views of the named shots, sorted by their own names."""
+    chosen = chain.from_iterable(each for each, shot in zip(views, shots, strict=True) if shot.name in names)
+    return tuple(sorted(chosen, key=lambda view: view.name))
+
+
+def _extent(views: Sequence[View]) -> float:
+    centres = np.array([view.camera.centre for view in views])
+    largest = np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()
+    return max(_EXTENT * float(largest), _LEAST_EXTENT)
+
+
+def _check_background(text: str) -> None:
+    if text not in ("auto", *_COLORS) and not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise RecipeError(f"background {text!r}: must be auto, white, black or #rrggbb")
+
+
+def _background(text: str, headers: Sequence[Header]) -> tuple[float, float, float]:
+    if text == "auto":
+        text = "white" if any(header.has_alpha for header in headers) else "black"
+    if text in _COLORS:
+        return _COLORS[text]
+    red, green, blue = (int(text[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+def _lens_notes(shots: Sequence[Shot]) -> list[str]:
+    """What was done about distortion, one line for each camera model."""
+    counts = Counter(shot.lens.model for shot in shots if not shot.lens.is_pinhole)
+    return [
+        f"cut {count} panoramas into cube faces"
+        if model == "EQUIRECTANGULAR"
+        else f"undistorted {count} photos ({model})"
+        for model, count in sorted(counts.items())
+    ]
+
+
+def _size_note(view: View, header: Header, finish: Finish) -> str:
+    """What became of the photos' size, by the example of the first."""
+    camera = view.camera
+    note = (
+        f"photos of {header.stored_width}x{header.stored_height}, trained at {camera.width}x{camera.height}"
+    )
+    enlarged = finish.resolution.scale(header.stored_width, finish.reduction) > 1.01
+    return note + " (smaller than asked for: photos are not enlarged)" if enlarged else note

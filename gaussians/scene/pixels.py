@@ -1,0 +1,106 @@
+"""Pixels of one image file: decoded, turned upright, composited, undistorted, resampled.
+
+Transparency is composited before anything else. Every later step is a weighted mean with weights that sum to
+one, so the result is that of filtering premultiplied colour and alpha, and compositing last.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from gaussians.errors import SceneError
+from gaussians.scene.headers import BROKEN_IMAGE, broken_image, has_alpha
+from gaussians.scene.lens import Face
+
+OPAQUE = 255
+
+
+def decode(path: Path, upright: bool) -> np.ndarray:
+    """[H, W, 3] uint8, or [H, W, 4] where the file has transparency (not premultiplied).
+
+    Args:
+        path: an image file.
+        upright: turn it as its EXIF orientation says.
+
+    Raises:
+        SceneError: not an image, or half of one.
+    """
+    with _opened(path, upright) as image:
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            image = _from_16_bits(image)
+        return np.asarray(image.convert("RGBA" if has_alpha(image) else "RGB"))
+
+
+def decode_mask(path: Path, width: int, height: int, upright: bool) -> np.ndarray:
+    """[height, width, 1] uint8: how much of each pixel counts, 255 all of it.
+
+    The file may have another size of the same shape. Labels (1: counts) are read as well as brightness.
+
+    Raises:
+        SceneError: not an image, or of another shape than the photo.
+    """
+    with _opened(path, upright) as image:
+        mask = np.asarray(image.convert("L"))
+    if mask.max() == 1:
+        mask = mask * np.uint8(OPAQUE)
+    if abs(mask.shape[1] * height - mask.shape[0] * width) > 0.02 * mask.shape[1] * height + 2 * width:
+        raise SceneError(
+            f"{path}: the mask is {mask.shape[1]}x{mask.shape[0]}, its photo {width}x{height}; "
+            "make masks from the photos as they are."
+        )
+    if mask.shape[0] >= height and mask.shape[1] >= width:
+        return resampled(mask[..., None], width, height)
+    rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(int)
+    return mask[rows[:, None], columns, None]
+
+
+def composited(
+    pixels: np.ndarray, background: tuple[float, float, float]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Put pixels over the background: [H, W, 3] uint8 or float32 in 0..255, and alpha [H, W, 1] or None."""
+    if pixels.shape[2] == 3:
+        return pixels, None
+    alpha = np.ascontiguousarray(pixels[..., 3:])
+    opacity = alpha.astype(np.float32) / OPAQUE
+    behind = np.array(background, np.float32) * OPAQUE
+    return pixels[..., :3] * opacity + behind * (1 - opacity), alpha
+
+
+def developed(pixels: np.ndarray, face: Face, width: int, height: int) -> np.ndarray:
+    """[height, width, C] uint8: the face's view of a photo [H, W, C] of values 0 to 255."""
+    if face.where is not None:
+        from gaussians.scene.kernels import remap_bilinear
+
+        straight = np.empty((face.height, face.width, pixels.shape[2]), np.float32)
+        remap_bilinear(pixels, face.where, straight)
+        pixels = straight
+    return resampled(pixels, width, height)
+
+
+def resampled(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """[height, width, C] uint8: each pixel the mean over its area of [H, W, C]; not larger than that."""
+    if pixels.dtype == np.uint8 and pixels.shape[:2] == (height, width):
+        return np.ascontiguousarray(pixels)
+    from gaussians.scene.kernels import resample_area
+
+    out = np.empty((height, width, pixels.shape[2]), np.uint8)
+    resample_area(np.ascontiguousarray(pixels), out)
+    return out
+
+
+def _opened(path: Path, upright: bool) -> Image.Image:
+    """The image with its pixels read; the file is closed."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return ImageOps.exif_transpose(image) if upright else image.copy()
+    except BROKEN_IMAGE as error:
+        raise broken_image(path, error) from error
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    # Pillow clips 16-bit grey to 8 bits where it should scale.
+    grey = np.asarray(image, np.float64) / 257.0
+    return Image.fromarray(np.clip(grey + 0.5, 0, OPAQUE).astype(np.uint8))
