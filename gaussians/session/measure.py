@@ -1,6 +1,6 @@
 """Measuring models on the held-out views, and proving that a written splat is what was meant."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gaussians.errors import StorageError
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene, View
-from gaussians.train.evaluate import Evaluation, evaluate, render_view
+from gaussians.train.evaluate import evaluate, render_view
 from gaussians.train.metrics import psnr
 
 PROBE_VIEWS = 4  # looked at during training
@@ -56,18 +56,27 @@ def verified(path: Path, written: Gaussians) -> Gaussians:
     return read
 
 
-def measured(gaussians: Gaussians, scene: Scene, device: torch.device) -> dict[str, Any]:
-    """The quality part of a model's report: means over the held-out views, and each view."""
+def measured(
+    gaussians: Gaussians, scene: Scene, device: torch.device, on_view: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """The quality part of a model's report: means over the held-out views, and each view.
+
+    `on_view` is called when a view is rendered, for progress.
+    """
     return _quality(
-        evaluate(lambda view: render_view(gaussians, view.camera, scene.background, device), scene.test)
+        lambda view: render_view(gaussians, view.camera, scene.background, device), scene, on_view
     )
 
 
 def measured_ensemble(
-    teachers: Mapping[str, Gaussians], weights: Mapping[str, float], scene: Scene, device: torch.device
+    teachers: Mapping[str, Gaussians],
+    weights: Mapping[str, float],
+    scene: Scene,
+    device: torch.device,
+    on_view: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """The same for the weighted mean of the teachers' renders."""
-    return _quality(evaluate(lambda view: ensemble_view(teachers, weights, view, scene, device), scene.test))
+    return _quality(lambda view: ensemble_view(teachers, weights, view, scene, device), scene, on_view)
 
 
 def ensemble_view(
@@ -86,8 +95,18 @@ def ensemble_view(
     return torch.stack(renders).sum(dim=0)
 
 
-def _quality(evaluation: Evaluation) -> dict[str, Any]:
+def _quality(
+    render: Callable[[View], Tensor], scene: Scene, on_view: Callable[[], None] | None
+) -> dict[str, Any]:
     """As report.json has it; None where there are no held-out views."""
+
+    def watched(view: View) -> Tensor:
+        image = render(view)
+        if on_view is not None:
+            on_view()
+        return image
+
+    evaluation = evaluate(watched, scene.test)
     mean = evaluation.mean
     quality: dict[str, Any] = {"psnr": None, "ssim": None, "flip": None, "lpips": None, "per_view": {}}
     if mean is not None:
