@@ -1,0 +1,120 @@
+"""Adam as one fused kernel per parameter, for all rows or for the visible ones only."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.adam import adam as torch_adam
+
+from gaussians.train import adam_kernels as kernels
+
+
+class FusedAdam(torch.optim.Optimizer):
+    """Adam (Kingma & Ba 2015), the same numbers as torch.optim.Adam's, without weight decay or AMSGrad.
+
+    State per parameter: exp_avg and exp_avg_sq of its shape, and step, a float32 scalar tensor: what gsplat's
+    strategies edit when they add and remove Gaussians.
+
+    Float32 on the CPU goes through our kernels: 26 000 x 59 numbers in 0.5 ms on two cores, against 0.7 ms
+    for PyTorch's own fused kernel and 2 ms for its default. Everything else goes through PyTorch's.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-15,
+    ) -> None:
+        """Take parameters, or groups of them, as any torch optimizer does; `eps` is 3DGS's."""
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride] - no closures: a step is one render
+        self, *, visible: Tensor | None = None
+    ) -> None:
+        """Update every parameter that has a gradient.
+
+        Args:
+            visible: [N] bool, rows to update; the others keep value and moments (the selective Adam of
+                Mallick et al. 2024, but with the bias correction of the common step count). None: all.
+
+        Raises:
+            ValueError: `visible` does not fit a parameter.
+        """
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    self._update(param, param.grad, group, visible)
+
+    def _update(self, param: Tensor, gradient: Tensor, group: dict[str, Any], visible: Tensor | None) -> None:
+        if visible is not None and visible.shape != param.shape[:1]:
+            raise ValueError(
+                f"visible {tuple(visible.shape)} does not fit the parameter {tuple(param.shape)}"
+            )
+        state = self._initialised(param)
+        arrays = (param, gradient, state["exp_avg"], state["exp_avg_sq"])
+        if all(map(_kernels_take, arrays)):
+            _update_on_cpu(arrays, state["step"], group, visible)
+        elif visible is None:
+            _update_by_torch(arrays, state["step"], group)
+        else:
+            index = visible.nonzero()[:, 0]
+            gathered = tuple(array[index] for array in arrays)
+            _update_by_torch(gathered, state["step"], group)
+            for whole, part in zip(arrays, gathered, strict=True):
+                whole[index] = part
+
+    def _initialised(self, param: Tensor) -> dict[str, Any]:
+        """The parameter's state, with its step count where PyTorch's kernel wants it."""
+        state = self.state[param]
+        if "exp_avg" not in state:
+            state["step"] = 0
+            state["exp_avg"] = torch.zeros_like(param, memory_format=torch.preserve_format)
+            state["exp_avg_sq"] = torch.zeros_like(param, memory_format=torch.preserve_format)
+        # A checkpoint may bring it back as a number, or on the CPU.
+        state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device=param.device)
+        return state
+
+
+def _kernels_take(array: Tensor) -> bool:
+    return array.device.type == "cpu" and array.dtype == torch.float32 and array.is_contiguous()
+
+
+def _update_on_cpu(
+    arrays: tuple[Tensor, ...], step: Tensor, group: dict[str, Any], visible: Tensor | None
+) -> None:
+    """Update parameter, (gradient,) mean and mean square in place, by our kernels."""
+    step += 1
+    count, (beta1, beta2) = step.item(), group["betas"]
+    numbers = (
+        *(1 - beta1, beta2, 1 - beta2),
+        *(group["lr"] / (1 - beta1**count), 1 / math.sqrt(1 - beta2**count), group["eps"]),
+    )
+    param, gradient, mean, square = (array.detach().numpy().reshape(-1) for array in arrays)
+    singles = map(np.float32, numbers)  # kernels compute in the type of their numbers
+    if visible is None:
+        kernels.update_all(param, gradient, mean, square, *singles)
+    else:
+        kernels.update_rows(param, gradient, mean, square, visible.numpy(), *singles)
+
+
+def _update_by_torch(arrays: tuple[Tensor, ...], step: Tensor, group: dict[str, Any]) -> None:
+    """As `_update_on_cpu`, on any device and in any type."""
+    beta1, beta2 = group["betas"]
+    torch_adam(
+        *([array] for array in arrays),
+        max_exp_avg_sqs=[],
+        state_steps=[step],
+        fused=True,
+        amsgrad=False,
+        beta1=beta1,
+        beta2=beta2,
+        lr=group["lr"],
+        weight_decay=0.0,
+        eps=group["eps"],
+        maximize=False,
+    )
