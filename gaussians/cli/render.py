@@ -1,0 +1,126 @@
+"""`main.py render`: what a scene's cameras see of a model, as images, or a flight past them as a video."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from PIL import Image
+
+from gaussians.camera import Camera
+from gaussians.cli.film import film
+from gaussians.cli.flags import SceneFlags, parse
+from gaussians.cli.picture_names import picture_names
+from gaussians.cli.progress import counting
+from gaussians.cli.sources import open_scene
+from gaussians.errors import RecipeError, SceneError
+from gaussians.io import read_splat
+from gaussians.model import Gaussians
+from gaussians.scene import Scene, View
+from gaussians.session.camera_path import camera_path
+from gaussians.session.machine import choose_device
+from gaussians.session.models import open_models
+from gaussians.storage import replacing
+from gaussians.train.evaluate import render_view
+
+DESCRIPTION = "Render a run's model or a splat file from the scene's cameras."
+MAX_FPS, MAX_SECONDS = 240, 3600
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of `render`."""
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(name="RUN_OR_SPLAT", metavar="RUN_OR_SPLAT")]
+    """A run directory, or a splat file."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.mp4")]
+    """A folder for one PNG a view, or a video file: a smooth flight through the views' cameras."""
+    scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE")] = None
+    """Folder with the cameras (default: the run's own scene)."""
+    views: Literal["test", "train", "all"] = "test"
+    """Which cameras: the held-out ones, the training ones, or all."""
+    model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Which model of a run: student, vanilla, perturbed, dropout (default: student)."""
+    fps: float = 30
+    """Frames a second of a video."""
+    seconds: float = 8
+    """Length of a video."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
+    """Where to render."""
+    scene_flags: SceneFlags = dataclasses.field(default_factory=SceneFlags)
+
+
+def run(arguments: list[str]) -> int:
+    """The command; see `main`.
+
+    Raises:
+        DistilleryError: of any kind, for bad input.
+    """
+    flags: Flags = parse(Flags, arguments, "render", DESCRIPTION)
+    is_film = flags.out.suffix.lower() == ".mp4"
+    _check(flags, is_film)
+    device = choose_device(flags.device)
+    models = open_models(flags.source)
+    gaussians = read_splat(models.splat(flags.model)).to(device)
+    scene = open_scene(models, flags.scene, flags.scene_flags)
+    views = _chosen(scene, flags.views)
+    if is_film:
+        cameras = camera_path([view.camera for view in views], max(1, round(flags.fps * flags.seconds)))
+        _write_film(flags.out, gaussians, cameras, scene, flags.fps)
+        print(f"{flags.out}: {len(cameras)} frames of {flags.views} cameras' path, {flags.fps:g} a second")
+    else:
+        _write_images(flags.out, gaussians, views, scene)
+        print(f"{flags.out}: {len(views)} images of the {flags.views} views")
+    return 0
+
+
+def _check(flags: Flags, is_film: bool) -> None:
+    if is_film:
+        for name, value, most in (("fps", flags.fps, MAX_FPS), ("seconds", flags.seconds, MAX_SECONDS)):
+            if not 0 < value <= most:
+                raise RecipeError(f"--{name} {value:g}: must be above 0 and at most {most}")
+    elif flags.out.suffix and not flags.out.is_dir():
+        raise RecipeError(f"--out {flags.out}: give a folder for images, or a file ending in .mp4")
+
+
+def _chosen(scene: Scene, which: str) -> list[View]:
+    """The asked-for views by name. Raises SceneError where there are none."""
+    views = {"test": scene.test, "train": scene.train, "all": (*scene.train, *scene.test)}[which]
+    if not views:
+        raise SceneError(
+            f"{scene.path}: has no {which} views; use --views all, or hold some out by --test-every"
+        )
+    return sorted(views, key=lambda view: view.name)
+
+
+def _write_images(folder: Path, gaussians: Gaussians, views: Sequence[View], scene: Scene) -> None:
+    names = picture_names([view.name for view in views])
+    with counting("rendering", len(views)) as done:
+        for view, name in zip(views, names, strict=True):
+            with replacing(folder / name) as temporary:
+                Image.fromarray(_pixels(gaussians, view.camera, scene)).save(temporary)
+            done()
+
+
+def _write_film(
+    path: Path, gaussians: Gaussians, cameras: Sequence[Camera], scene: Scene, fps: float
+) -> None:
+    # H.264 with colour at half resolution wants even sizes.
+    even = [camera.resized(_even(camera.width), _even(camera.height)) for camera in cameras]
+    with counting("rendering", len(even)) as done, film(path, even[0].width, even[0].height, fps) as add:
+        for camera in even:
+            add(_pixels(gaussians, camera, scene))
+            done()
+
+
+def _even(size: int) -> int:
+    return max(2, size - size % 2)
+
+
+def _pixels(gaussians: Gaussians, camera: Camera, scene: Scene) -> np.ndarray:
+    """[H, W, 3] uint8."""
+    image = render_view(gaussians, camera, scene.background, gaussians.device)
+    return (image.cpu().numpy() * 255).round().astype(np.uint8)

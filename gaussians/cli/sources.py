@@ -1,0 +1,38 @@
+"""The scene that models are looked at with: a run's own, unless flags say otherwise."""
+
+import dataclasses
+from pathlib import Path
+
+from gaussians.cli.console import Console
+from gaussians.cli.flags import SceneFlags, absolute
+from gaussians.errors import SceneError
+from gaussians.scene import Scene, SceneOptions, load_scene
+from gaussians.session.models import Models
+
+
+def scene_source(models: Models, scene: Path | None, flags: SceneFlags) -> tuple[Path, SceneOptions]:
+    """Which folder to load, and how.
+
+    Raises:
+        SceneError: models of a splat file, and no scene given.
+    """
+    if models.plan is None:
+        if scene is None:
+            raise SceneError(f"{models.path}: is seen in which scene? Give its folder by --scene")
+        return absolute(scene), flags.apply(SceneOptions())
+    folder = models.plan.scene if scene is None else absolute(scene)
+    options = flags.apply(models.plan.options)
+    if folder != models.plan.scene:
+        options = dataclasses.replace(options, cache=None)  # the run's folder is for its own scene's cameras
+    return folder, options
+
+
+def open_scene(models: Models, scene: Path | None, flags: SceneFlags) -> Scene:
+    """Load the scene that the models are looked at with, showing progress.
+
+    Raises:
+        SceneError: no scene given, or it can't be read.
+    """
+    folder, options = scene_source(models, scene, flags)
+    with Console().loading(folder) as progress:
+        return load_scene(folder, options, progress)
