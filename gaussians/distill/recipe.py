@@ -104,15 +104,19 @@ class Recipe:
                 config, **{name: scale_steps(getattr(config, name), factor) for name in names}
             )
 
+        def paced(config):
+            return dataclasses.replace(config, every=max(1, scale_steps(config.every, factor)))
+
         teachers = dataclasses.replace(
             moved(self.teachers, "fork"),
             optimise=self.teachers.optimise.scaled(factor),
-            perturb=moved(self.teachers.perturb, "start", "stop"),
+            perturb=paced(moved(self.teachers.perturb, "start", "stop")),
             dropout=moved(self.teachers.dropout, "start", "stop"),
         )
         student = dataclasses.replace(
             self.student,
             optimise=self.student.optimise.scaled(factor),
             simplify=moved(self.student.simplify, "start", "stop", "mass_step"),
+            structure=paced(self.student.structure),
         )
         return dataclasses.replace(self, teachers=teachers, student=student)

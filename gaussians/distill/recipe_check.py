@@ -30,7 +30,7 @@ def check_recipe(recipe: Recipe) -> None:
             "since the budget is counted in its Gaussians"
         )
     weights = [getattr(recipe.labels, kind) for kind in teachers.kinds]
-    if student.label_weight > 0 and not any(weights):
+    if not any(weights):  # even where the student does not learn from labels, they are measured
         raise RecipeError("labels: every teacher that is trained has weight 0; raise one of them")
     if student.photo_weight == 0 and student.label_weight == 0:
         raise RecipeError("student.photo_weight and student.label_weight: both are 0; raise one of them")

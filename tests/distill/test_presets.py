@@ -3,6 +3,7 @@ import json
 import pytest
 
 from gaussians.distill.presets import recipe, recipe_names
+from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError
@@ -22,6 +23,18 @@ def test_variations_begin_at_the_fork_or_later_and_end_before_the_teachers(name:
     teachers = recipe(name).teachers
     for window in (teachers.perturb, teachers.dropout):
         assert teachers.fork <= window.start < window.stop < teachers.optimise.steps
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 2])
+def test_scaled_recipes_disturb_and_compare_as_often_as_before(factor: float) -> None:
+    def happenings(scaled: Recipe) -> list[int]:
+        perturb, structure = scaled.teachers.perturb, scaled.student.structure
+        return [
+            len(range(perturb.start, perturb.stop, perturb.every)),
+            len(range(0, scaled.student.optimise.steps, structure.every)),
+        ]
+
+    assert happenings(recipe("paper").scaled(factor)) == happenings(recipe("paper"))
 
 
 def test_recipes_are_ordered_by_length() -> None:

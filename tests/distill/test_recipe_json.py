@@ -77,8 +77,8 @@ def test_each_mistake_is_named_in_one_line(document: Any, named: str) -> None:
     assert "\n" not in str(failure.value)
 
 
-def test_labels_without_any_teacher_are_refused_only_when_used() -> None:
-    nothing = Labels(vanilla=0, perturbed=0, dropout=0)
+def test_labels_of_no_trained_teacher_are_refused() -> None:
+    labels = Labels(vanilla=0, perturbed=1, dropout=0)
+    check_recipe(Recipe(labels=labels))
     with pytest.raises(RecipeError, match="weight 0"):
-        check_recipe(Recipe(labels=nothing))
-    check_recipe(Recipe(labels=nothing, student=Student(label_weight=0)))
+        check_recipe(Recipe(labels=labels, teachers=Teachers(kinds=("vanilla", "dropout"))))
