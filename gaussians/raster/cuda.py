@@ -23,6 +23,7 @@ from gaussians.raster.constants import TILE_SIZE
 
 # gsplat counts in batches of 256 Gaussians per tile; this is "all of them", and fits a uint32.
 _ALL_BATCHES = 2**31 - 1
+_CHANNELS_AT_ONCE = 32  # gsplat's channel_chunk: more take more passes
 
 
 def rasterize(
@@ -60,6 +61,10 @@ def rasterize(
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
         backgrounds=backgrounds, render_mode=render_mode,
     )  # fmt: skip
+    channels = (colors.shape[-1] if render_mode.startswith("RGB") else 0) + render_mode.endswith("D")
+    if absgrad and channels > _CHANNELS_AT_ONCE:
+        # Each pass would overwrite the absolute gradient with that of its own channels.
+        raise ValueError(f"absgrad: {channels} channels, at most {_CHANNELS_AT_ONCE} on CUDA")
     gsplat = _gsplat(means.device)
     if not len(means):
         # gsplat divides by the number of Gaussians. The reference runs on any device.

@@ -24,7 +24,7 @@ float32, any device, differentiable by autograd. The facts, read from gsplat's s
 11. render_alpha = 1 - T, render = Σ alpha T c + T background. The gradient is that of these formulas for
     the drawn set; where o e^-σ > 0.999 only the colour's gradient flows.
 12. With sh_degree: colour = max(0.5 + Σ basis(d) c, 0), d the unit vector from the camera's centre to the
-    mean, with gradient to the mean; at most zero gradient where 0.5 + Σ < 0. Unused coefficients get 0.
+    mean, with gradient to the mean; no gradient where 0.5 + Σ < 0. Unused coefficients get 0.
     Without: colours as they are, any number of channels.
 13. "D" accumulates depth z instead of colour, "RGB+D" as the last channel; "ED" and "RGB+ED" divide it by
     max(render_alpha, 1e-10), gradient through both. The background of the depth channel is 0.

@@ -16,10 +16,13 @@ GRADIENT_TOLERANCE = 3e-5
 # Expected depth divides by alpha, of which a single faint Gaussian leaves 1/255. Worst seen on the CPU:
 # value 6e-6, gradient 9.9e-5; the float32 reference errs as much.
 EXPECTED_DEPTH_FACTOR = 8
-# gsplat is compiled with fast intrinsics. An allowance, not yet measured.
-CUDA_FACTOR = 10
 
 DEVICES = {"cpu": "cpu", "reference": "cpu", "cuda": "cuda"}
+
+
+def slack(backend: str) -> float:
+    """What tolerances are multiplied by. gsplat is compiled with fast intrinsics: 10 is not yet measured."""
+    return 10 if backend == "cuda" else 1
 
 
 def compare(scene: Scene, backend: str, absgrad: bool = False) -> None:
@@ -33,8 +36,8 @@ def compare(scene: Scene, backend: str, absgrad: bool = False) -> None:
         "render": relative_error(ours.render.cpu() * keep, truth.render * keep),
         "alpha": relative_error(ours.alpha.cpu() * keep, truth.alpha * keep),
     }
-    factor = EXPECTED_DEPTH_FACTOR if scene.settings.get("render_mode", "").endswith("ED") else 1
-    factor *= CUDA_FACTOR if backend == "cuda" else 1
+    expected_depth = scene.settings.get("render_mode", "").endswith("ED")
+    factor = slack(backend) * (EXPECTED_DEPTH_FACTOR if expected_depth else 1)
     assert max(errors.values()) < VALUE_TOLERANCE * factor, errors
     assert ours.grads.keys() == truth.grads.keys()
     gradient_errors = {name: relative_error(ours.grads[name], truth.grads[name]) for name in truth.grads}
@@ -71,6 +74,18 @@ def test_any_number_of_channels(backend: str, channels: int) -> None:
     compare(random_scene(5, n=50, channels=channels), backend)
 
 
+def test_absolute_gradients_of_four_channels(backend: str) -> None:
+    compare(random_scene(5, n=50, channels=4), backend, absgrad=True)
+
+
+@pytest.mark.parametrize(("backend", "at_once"), [("cpu", 4), ("cuda", 32)])
+def test_absolute_gradients_need_a_single_pass(backend: str, at_once: int) -> None:
+    for channels, mode in [(at_once + 1, "RGB"), (at_once, "RGB+D")]:
+        scene = random_scene(5, n=9, channels=channels)
+        with pytest.raises(ValueError, match=f"absgrad: {at_once + 1} channels, at most {at_once}"):
+            rasterize(*scene.arguments(), render_mode=mode, absgrad=True, backend=backend)
+
+
 def test_no_background_is_black(backend: str) -> None:
     scene = random_scene(6, n=30)
     compare(scene.with_settings(backgrounds=None), backend)
@@ -103,7 +118,7 @@ def test_planes_and_blur(backend: str, settings: dict[str, float]) -> None:
     assert torch.equal((ours.meta["radii"].cpu() > 0).all(dim=-1), visible)
     # Pixels near a jump are not left out here (margins are those of the default settings): one step of
     # 1/255 at most, in a few pixels. Worst seen: none.
-    different = (ours.render.cpu() - truth.render).abs().amax(dim=-1) > VALUE_TOLERANCE
+    different = (ours.render.cpu() - truth.render).abs().amax(dim=-1) > VALUE_TOLERANCE * slack(backend)
     assert different.double().mean() < 0.005
 
 
@@ -124,7 +139,7 @@ def test_meta_is_gsplats(backend: str) -> None:
     for name in ("means2d", "depths", "conics", "opacities"):
         ours = meta[name].detach().cpu()
         # Worst seen: 3e-7.
-        assert relative_error(ours[visible], truth[name].detach()[visible]) < 1e-5, name
+        assert relative_error(ours[visible], truth[name].detach()[visible]) < 1e-6 * slack(backend), name
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -136,7 +151,7 @@ def test_blend_weights(backend: str, name: str) -> None:
     assert true_counts.max() > 20
     # Jumps cannot be left out here: a pixel of alpha 1/255 more or less.
     # Worst seen: weights 2e-6, counts equal.
-    assert relative_error(weights, truth) < 1e-4
+    assert relative_error(weights, truth) < 2e-5 * slack(backend)
     assert (counts.cpu() - true_counts).abs().max() <= 1
     assert (counts.cpu() != true_counts).double().mean() < 0.05
 

@@ -12,7 +12,7 @@ from gaussians.raster import blend_weights, rasterize
 
 from .compare import comparable_pixels, differentiate, relative_error
 from .scenes import GAUSSIANS, Scene, random_scene
-from .test_backends import DEVICES, GRADIENT_TOLERANCE, VALUE_TOLERANCE, compare
+from .test_backends import DEVICES, GRADIENT_TOLERANCE, VALUE_TOLERANCE, compare, slack
 from .test_reference import facing
 
 
@@ -81,14 +81,14 @@ def test_culled_as_if_it_were_not_there(backend: str, case: str) -> None:
     truth = differentiate(without_first(scene).to(torch.float64), "reference", pixels, absgrad=True)
     assert not ours.meta["radii"][0, 0].any()
     keep = pixels[..., None]
-    assert relative_error(ours.render.cpu() * keep, truth.render * keep) < VALUE_TOLERANCE
+    assert relative_error(ours.render.cpu() * keep, truth.render * keep) < VALUE_TOLERANCE * slack(backend)
     for name, grad in ours.grads.items():
         by_gaussian = {"means2d": grad[0], "absgrad": grad[0]}.get(name, grad)
         true = {"means2d": truth.grads[name][0], "absgrad": truth.grads[name][0]}.get(name, truth.grads[name])
         if name != "backgrounds":
             assert not by_gaussian[0].any(), name
             by_gaussian = by_gaussian[1:]
-        assert relative_error(by_gaussian, true) < GRADIENT_TOLERANCE, name
+        assert relative_error(by_gaussian, true) < GRADIENT_TOLERANCE * slack(backend), name
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -186,6 +186,6 @@ def test_tiles_decide_past_opacity_one(backend: str) -> None:
     scene = facing([2.0], [200.0], Ks=Ks).to(torch.float32)
     _, alpha, _ = rasterize(*scene.to(DEVICES[backend]).arguments(), backend=backend)
     truth = rasterize(*scene.to(torch.float64).arguments(), backend="reference")[1]
-    assert relative_error(alpha, truth) < VALUE_TOLERANCE
+    assert relative_error(alpha, truth) < VALUE_TOLERANCE * slack(backend)
     assert alpha[0, 8, 0, 0] > 0.1
     assert not alpha[0, 8, 16:].any()

@@ -11,7 +11,7 @@ from gaussians.raster import blend_weights, rasterize, reference
 
 from .compare import differentiate
 from .scenes import GAUSSIANS, SCENES, Scene, random_scene
-from .test_backends import DEVICES
+from .test_backends import DEVICES, slack
 
 
 @pytest.mark.parametrize("name", ["clusters", "close-up", "two cameras"])
@@ -77,4 +77,6 @@ def test_gradient_is_the_slope(backend: str, name: str) -> None:
     gradient: Tensor = differentiate(scene.to(DEVICES[backend]), backend, pixels).grads[name]
     slope = (loss(moved(STEPS[name])) - loss(moved(-STEPS[name]))) / (2 * STEPS[name])
     # Worst seen: 4e-4 (quats; float32 rounding of the difference).
-    assert (gradient.cpu().double() * direction).sum().item() == pytest.approx(slope, rel=2e-3)
+    assert (gradient.cpu().double() * direction).sum().item() == pytest.approx(
+        slope, rel=2e-3 * slack(backend)
+    )

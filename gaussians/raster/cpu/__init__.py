@@ -56,6 +56,9 @@ def rasterize(
         for c in range(cameras)
     ]
     view_opacities = opacities.expand(cameras, n)
+    if absgrad and view_colors.shape[-1] > MAX_CHANNELS:
+        # Each pass would sum the absolute gradient of its own channels only.
+        raise ValueError(f"absgrad: {view_colors.shape[-1]} channels, at most {MAX_CHANNELS} on the cpu")
     parts, alphas = [], torch.empty(0)
     for begin in range(0, view_colors.shape[-1], MAX_CHANNELS):
         chunk, behind = (
