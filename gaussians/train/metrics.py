@@ -74,7 +74,7 @@ def flip(rendered: Image, target: Image, mask: Image | None = None) -> float:
     error = flip_map(rendered, target, mask)
     if mask is None:
         return float(error.mean(dtype=np.float64))
-    counted = np.asarray(torch.as_tensor(mask).cpu())
+    counted = _tensor(mask).cpu().numpy()
     return float(error[counted].mean(dtype=np.float64)) if counted.any() else 0.0
 
 
@@ -120,12 +120,17 @@ def _lpips_model(device: torch.device) -> Any:
 
 def _prepared(rendered: Image, target: Image, mask: Image | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Render (the photo outside the mask) and photo [H, W, 3] float32, and mask, on the render's device."""
-    image = torch.as_tensor(rendered).detach().float().clamp(0, 1)
-    photo = torch.as_tensor(target).to(image.device)
+    image = _tensor(rendered).detach().float().clamp(0, 1)
+    photo = _tensor(target).to(image.device)
     photo = photo.float() if photo.is_floating_point() else photo.float() / 255
     if image.shape != photo.shape:
         raise ValueError(f"render {tuple(image.shape)} and photo {tuple(photo.shape)} differ in shape")
     if mask is None:
         return image, photo, None
-    counted = torch.as_tensor(mask).to(image.device)
+    counted = _tensor(mask).to(image.device)
     return torch.where(counted[..., None], image, photo), photo, counted
+
+
+def _tensor(image: Image) -> Tensor:
+    """Arrays are copied: PyTorch cannot share read-only ones, which decoders return, nor flipped ones."""
+    return image if isinstance(image, Tensor) else torch.from_numpy(np.array(image))

@@ -118,6 +118,14 @@ def test_an_empty_mask_scores_as_identical(photo: np.ndarray) -> None:
     assert (score.psnr, score.ssim, score.flip) == (100.0, 1.0, 0.0)
 
 
+@pytest.mark.filterwarnings("error")
+def test_arrays_may_be_read_only_or_flipped(photo: np.ndarray) -> None:
+    rendered, flipped = (photo / 255.0)[::-1], photo[::-1]
+    photo.setflags(write=False)
+    assert metrics.measure(rendered, flipped).psnr == 100.0
+    assert metrics.measure(rendered[::-1], photo, np.ones((40, 60), bool)[::-1]).psnr == 100.0
+
+
 def test_shapes_must_agree(photo: np.ndarray) -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         metrics.psnr(photo[:-1] / 255.0, photo)
