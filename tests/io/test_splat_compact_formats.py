@@ -197,3 +197,8 @@ class TestAgainstAnotherDecoder:
         assert len(gaussians) == 4
         assert torch.allclose(gaussians.scales, torch.tensor(0.1))
         assert torch.allclose(gaussians.opacities, torch.tensor(230 / 255))
+
+    def test_degree_2_ply(self) -> None:
+        gaussians = read_splat(SHARED / "decoded_reference" / "playbot_4_0.sog.decoded.ply")
+        assert (len(gaussians), gaussians.sh_degree) == (8406, 2)
+        assert gaussians.logit_opacities.isfinite().all()

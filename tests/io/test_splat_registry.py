@@ -63,3 +63,10 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         write_splat(path, some_gaussians(5))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_trained_parameters_can_be_written_as_they_are(tmp_path: Path) -> None:
+    gaussians = some_gaussians(3)
+    write_splat(tmp_path / "a.ply", gaussians.map(lambda tensor: tensor.double().requires_grad_()))
+    for name, tensor in read_splat(tmp_path / "a.ply").tensors().items():
+        assert torch.equal(tensor, gaussians.tensors()[name])
