@@ -88,7 +88,13 @@ def registered_images(reconstruction: "pycolmap.Reconstruction", model: Path) ->
     images = [reconstruction.image(key) for key in reconstruction.reg_image_ids()]
     if not images:
         raise SceneError(f"{model}: the COLMAP model places no image; run structure from motion again.")
-    return sorted(images, key=lambda image: image.name)
+    try:
+        return sorted(images, key=lambda image: image.name)
+    except UnicodeDecodeError as error:
+        raise SceneError(
+            f"{model}: the COLMAP model holds an image name that is not UTF-8 text; rename the image, or "
+            "export the model again."
+        ) from error
 
 
 def lens_of(camera: "pycolmap.Camera") -> Lens:
@@ -110,7 +116,8 @@ def points_of(reconstruction: "pycolmap.Reconstruction", source: str) -> Points 
     points: Sequence[pycolmap.Point3D] = list(reconstruction.points3D.values())
     if not points:
         return None
-    xyz = np.array([point.xyz for point in points], np.float32)
+    with np.errstate(over="ignore"):  # becomes infinite, and is dropped
+        xyz = np.array([point.xyz for point in points]).astype(np.float32)
     rgb = np.array([point.color for point in points], np.uint8)
     finite = np.isfinite(xyz).all(axis=1)
     return Points(xyz[finite], rgb[finite], source) if finite.any() else None

@@ -92,9 +92,9 @@ def choose_images(
         raise _missing(scene, names, source, fewest)
     found.sort(key=lambda candidate: candidate[0])
     full = next((width for width, label, _ in found if label in ("images", ".")), lens_width) or found[-1][0]
-    wanted = resolution.width or int(full * (resolution.fraction or 1.0) + 0.5)
-    # One pixel of tolerance: a half of 1557 is 778 to one program and 779 to another.
-    width, label, paths = next((each for each in found if each[0] >= wanted - 1), found[-1])
+    # A fraction has one pixel of tolerance: a half of 1557 is 778 to one program and 779 to another.
+    wanted = resolution.width or int(full * (resolution.fraction or 1.0) + 0.5) - 1
+    width, label, paths = next((each for each in found if each[0] >= wanted), found[-1])
     return Choice(paths, label, min(1.0, width / full))
 
 

@@ -56,8 +56,8 @@ class Face:
         rotation: [3, 3] from the photo's camera axes to this image's.
         K: [3, 3] intrinsics, pixels.
         width, height: pixels.
-        where: [height, width, 2] float32, the position (x, y) in the photo that each pixel shows; None: the
-            photo is this image already.
+        where: [height, width, 2] float32, the position (x, y) in the photo that each pixel shows, for a side
+            of the cube in the photo with one more pixel all round; None: the photo is this image already.
         valid: [height, width] bool, False where the photo shows nothing of the kind; None: everywhere.
     """
 
@@ -156,7 +156,7 @@ class Lens:
         faces = []
         for label, rows in _CUBE.items():
             rotation = np.array(rows, np.float64)
-            where = _project(camera, rays @ rotation).reshape(side, side, 2) * scale
+            where = _project(camera, rays @ rotation).reshape(side, side, 2) * scale + 1
             faces.append(Face(label, rotation, K, side, side, where.astype(np.float32)))
         return tuple(faces)
 

@@ -135,7 +135,7 @@ def _reconstruct(
             _match(tuple(plain), work, report)
             best = _map(len(names), work, report)
         # pybind11 hands over C++ exceptions as these.
-        except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        except (RuntimeError, ValueError, IndexError, MemoryError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SceneError(
                 f"{folder}: structure from motion failed ({reason}); give the photos cameras: a COLMAP model "

@@ -73,6 +73,8 @@ def developed(pixels: np.ndarray, face: Face, width: int, height: int) -> np.nda
     if face.where is not None:
         from gaussians.scene.kernels import remap_bilinear
 
+        if face.label:
+            pixels = _all_round(pixels)
         straight = np.empty((face.height, face.width, pixels.shape[2]), np.float32)
         remap_bilinear(pixels, face.where, straight)
         pixels = straight
@@ -88,6 +90,14 @@ def resampled(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     out = np.empty((height, width, pixels.shape[2]), np.uint8)
     resample_area(np.ascontiguousarray(pixels), out)
     return out
+
+
+def _all_round(panorama: np.ndarray) -> np.ndarray:
+    """[H + 2, W + 2, C] a panorama with what lies beyond its borders: the other end, and over the poles."""
+    half = panorama.shape[1] // 2
+    over, under = np.roll(panorama[:1], half, axis=1), np.roll(panorama[-1:], half, axis=1)
+    tall = np.concatenate([over, panorama, under])
+    return np.concatenate([tall[:, -1:], tall, tall[:, :1]], axis=1)
 
 
 def _opened(path: Path, upright: bool) -> Image.Image:

@@ -36,7 +36,7 @@ class Resolution:
             value = math.nan
         if 0 < value <= 1:
             return Resolution(fraction=value)
-        if value >= _LEAST_WIDTH and value == int(value) and not slash:
+        if value >= _LEAST_WIDTH and value.is_integer() and not slash:
             return Resolution(width=int(value))
         hint = f"; did you mean 1/{text}?" if 1 < value < _LEAST_WIDTH and not slash else ""
         raise RecipeError(
