@@ -19,6 +19,8 @@ from gaussians.train.metrics import flip_map
 VIEWS = 4
 CELL_HEIGHT = 270  # px at most
 MARGIN, CAPTION, HEADER = 6, 18, 30
+# Error 0 to 1: dark to light, and readable without telling red from green.
+HEAT = ((0, 0, 4), (80, 18, 123), (182, 54, 121), (251, 136, 97), (252, 253, 191))
 INK, FAINT, PAPER = (24, 24, 27), (113, 113, 122), (255, 255, 255)
 
 
@@ -45,9 +47,11 @@ def write_picture(
 
 
 def _error(image: np.ndarray, view: View) -> np.ndarray:
-    """The FLIP error map in colour, black where the mask leaves pixels out."""
-    colours = flip_map(image, view.image)
-    return colours if view.mask is None else colours * view.mask[..., None].astype(np.uint8)
+    """[H, W, 3] uint8: the FLIP error map in colour; pixels that the mask leaves out have no error."""
+    error = flip_map(image, view.image, view.mask)
+    steps = np.linspace(0, 1, len(HEAT))
+    channels = [np.interp(error, steps, [color[channel] for color in HEAT]) for channel in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
 def _sheet(rows: list[tuple[View, list[tuple[str, np.ndarray]]]], report: dict[str, Any]) -> Image.Image:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -55,12 +56,23 @@ def test_report_tells_of_every_model(finished: Path):
     report = json.loads((finished / "report.json").read_text())
     assert tuple(report["models"]) == MODELS
     for facts in report["models"].values():
-        assert set(facts) >= {"gaussians", "bytes", "psnr", "ssim", "flip", "seconds", "peak_memory", "per_view"}
+        assert set(facts) >= {
+            "gaussians",
+            "bytes",
+            "psnr",
+            "ssim",
+            "flip",
+            "seconds",
+            "peak_memory",
+            "per_view",
+        }
         assert set(facts["per_view"]) == {view.name for view in SCENE.test}
     models = report["models"]
     assert models["vanilla"]["psnr"] > 15
     assert models["ensemble"]["gaussians"] == sum(models[kind]["gaussians"] for kind in MODELS[:3])
-    assert sum(facts["seconds"] for facts in models.values()) == pytest.approx(report["totals"]["seconds"], abs=0.01)
+    assert sum(facts["seconds"] for facts in models.values()) == pytest.approx(
+        report["totals"]["seconds"], abs=0.01
+    )
 
 
 def test_student_keeps_to_its_budget_and_its_file(finished: Path):
@@ -83,7 +95,9 @@ def test_metrics_have_every_stage_in_order(finished: Path):
     for stage in stages:
         steps = [line["step"] for line in lines if line["stage"] == stage]
         assert steps == sorted(set(steps))
-    student = next(line for line in lines if line["stage"] == "student" and "structure" in line.get("loss", {}))
+    student = next(
+        line for line in lines if line["stage"] == "student" and "structure" in line.get("loss", {})
+    )
     assert set(student["loss"]) == {"photo", "label", "structure"}
     assert {"time", "stage", "model", "step", "loss", "count"} <= set(student)
     assert any("psnr" in line for line in lines)
@@ -92,11 +106,13 @@ def test_metrics_have_every_stage_in_order(finished: Path):
 def test_picture_shows_all_columns(finished: Path):
     report = Image.open(finished / "report.png").convert("RGB")
     assert report.width > 6 * tiny.WIDTH
-    assert len(set(report.getdata())) > 500
+    assert len(np.unique(np.asarray(report).reshape(-1, 3), axis=0)) > 500
 
 
 @pytest.mark.parametrize("dropped_after", [3, 26, 47, 75, 108, 121])
-def test_dropped_anywhere_and_resumed_gives_the_same_report(dropped_after: int, finished: Path, tmp_path: Path):
+def test_dropped_anywhere_and_resumed_gives_the_same_report(
+    dropped_after: int, finished: Path, tmp_path: Path
+):
     """As a kill does: the generator is abandoned in mid-stage, with a checkpoint some steps before."""
     recipe = tiny.recipe()
     run = begin(tmp_path, recipe)
@@ -121,7 +137,9 @@ def test_resumed_run_goes_on_from_its_checkpoint(tmp_path: Path):
         if isinstance(event, StepDone) and event.step == 12:
             run.save()
             break
-    started = next(event for event in begin(tmp_path, tiny.recipe()).events() if isinstance(event, StageStarted))
+    started = next(
+        event for event in begin(tmp_path, tiny.recipe()).events() if isinstance(event, StageStarted)
+    )
     assert started.step == 12
 
 
@@ -148,7 +166,11 @@ def test_recipe_file_says_how_to_repeat_the_run(finished: Path):
 def test_two_processes_cannot_train_one_run(tmp_path: Path):
     directory = RunDirectory(tmp_path)
     directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu"))
-    with directory.locked(), pytest.raises(RunError, match="another process"), RunDirectory(tmp_path).locked():
+    with (
+        directory.locked(),
+        pytest.raises(RunError, match="another process"),
+        RunDirectory(tmp_path).locked(),
+    ):
         pass
 
 
@@ -162,7 +184,7 @@ def test_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pyte
             break
     checkpoint = (tmp_path / "checkpoints" / "trunk.safetensors").read_bytes()
 
-    def full(*args: object) -> None:
+    def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
