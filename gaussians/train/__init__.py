@@ -1,0 +1,1 @@
+"""Training: one optimisation, its losses, refinement and metrics."""

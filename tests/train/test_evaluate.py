@@ -1,0 +1,82 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gaussians.raster import rasterize
+from gaussians.scene.types import View
+from gaussians.train.evaluate import evaluate, render_view
+from gaussians.train.metrics import MAX_PSNR
+
+from .synthetic import BLACK, photos, random_gaussians, ring_cameras
+
+GAUSSIANS = random_gaussians(60, sh_degree=2)
+CAMERA = ring_cameras(3)[1]
+
+
+def test_a_view_is_what_the_rasterizer_makes_of_it_clamped_and_without_gradients():
+    trained = GAUSSIANS.map(lambda tensor: tensor.clone().requires_grad_())
+    behind = (1.0, 0.5, 0.25)
+    image = render_view(trained, CAMERA, behind)
+    expected = rasterize(**GAUSSIANS.render_args(), **CAMERA.tensors(), backgrounds=torch.tensor([behind]))[
+        0
+    ][0]
+    assert image.shape == (48, 48, 3)
+    assert not image.requires_grad
+    assert float(expected.max()) > 1
+    assert torch.equal(image, expected.clamp(0, 1))
+
+
+def test_fewer_sh_bands_than_there_are_can_be_shown_and_more_cannot():
+    flat = render_view(GAUSSIANS, CAMERA, BLACK, sh_degree=0)
+    cut = dataclasses.replace(GAUSSIANS, shN=GAUSSIANS.shN[:, :0])
+    assert torch.equal(flat, render_view(cut, CAMERA, BLACK))
+    full = render_view(GAUSSIANS, CAMERA, BLACK)
+    assert torch.equal(full, render_view(GAUSSIANS, CAMERA, BLACK, sh_degree=3))
+    assert not torch.equal(full, flat)
+
+
+def test_no_gaussians_show_the_background():
+    image = render_view(GAUSSIANS.select(torch.zeros(60, dtype=torch.bool)), CAMERA, (0.25, 0.5, 1.0), "cpu")
+    assert torch.equal(image, torch.tensor([0.25, 0.5, 1.0]).expand(48, 48, 3))
+
+
+def _grey(level: int, name: str, mask: np.ndarray | None = None) -> View:
+    return View(name, CAMERA, np.full((48, 48, 3), level, dtype=np.uint8), mask)
+
+
+def test_evaluation_has_each_view_by_name_and_the_mean_of_their_metrics():
+    views = [_grey(51, "a.png"), _grey(102, "b.png")]
+    evaluation = evaluate(lambda view: torch.full((48, 48, 3), 0.3), views)
+    assert [name for name, _ in evaluation.per_view] == ["a.png", "b.png"]
+    assert [metrics.psnr for _, metrics in evaluation.per_view] == pytest.approx([20, 20], abs=1e-4)
+    assert evaluation.mean is not None
+    for metric in ("psnr", "ssim", "flip"):
+        values = [getattr(metrics, metric) for _, metrics in evaluation.per_view]
+        assert getattr(evaluation.mean, metric) == pytest.approx(sum(values) / 2)
+
+
+def test_only_pixels_within_the_mask_count():
+    mask = np.zeros((48, 48), dtype=bool)
+    mask[:24] = True
+
+    def half(view: View) -> Tensor:
+        return torch.cat([torch.full((24, 48, 3), 0.2), torch.full((24, 48, 3), 0.9)])
+
+    assert evaluate(half, [_grey(51, "a.png", mask)]).per_view[0][1].psnr == MAX_PSNR
+    assert evaluate(half, [_grey(51, "a.png")]).per_view[0][1].psnr < 10
+
+
+def test_the_true_gaussians_score_as_well_as_8_bits_allow():
+    views = photos(GAUSSIANS, ring_cameras(3))
+    mean = evaluate(lambda view: render_view(GAUSSIANS, view.camera, BLACK), views).mean
+    assert mean is not None
+    assert mean.psnr > 58  # rounding to 8 bits alone: 58.9 dB
+    assert mean.ssim > 0.999
+    assert mean.flip < 0.01
+
+
+def test_without_views_there_is_no_mean():
+    assert evaluate(lambda view: torch.zeros(1), []).mean is None
