@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +14,13 @@ import tyro
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
 from gaussians.distill.budget import parse_budget
+from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.presets import recipe as preset
 from gaussians.distill.presets import recipe_names
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError, RunError
+from gaussians.io import read_splat
 from gaussians.options import check_bounds
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -44,6 +46,8 @@ class Flags:
     """preview (a minute on the demo), fast, paper; or a JSON file (default: fast; on the demo: preview)."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="12%|50000|5MB")] = None
     """The student's size: a share of the vanilla teacher's Gaussians, a count, or a file size."""
+    teacher: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE")] = ()
+    """Splat files to use as teachers instead of training any; the budget counts from the first."""
     steps: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
     """Stretch all schedules by this factor: 0.1 trains a tenth of the recipe's steps."""
     independent: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -79,7 +83,7 @@ def distill(flags: Flags) -> int:
     if not directory.exists:
         directory.create(dataclasses.replace(plan, device=device.type))
     with directory.locked():
-        training = Run(directory, scene, plan.recipe, device)
+        training = Run(directory, scene, plan.recipe, device, plan.teachers)
         with _stop_requests() as stop, console.training(training.plan) as show:
             for event in training.events():
                 show(event)
@@ -160,7 +164,19 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     options = flags.scene_flags.apply(
         SceneOptions(seed=recipe.seed, cache=directory.path / "structure-from-motion")
     )
-    return RunPlan(scene, options, recipe, flags.device or "auto"), directory
+    return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
+
+
+def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
+    """The given teachers by name: the file's, with a number where names repeat or are a model's own."""
+    teachers: dict[str, Path] = {}
+    for path in paths:
+        read_splat(path)  # what can't be read is said now and not after the scene is loaded
+        name, number = path.stem, 2
+        while name in teachers or name in (TRUNK, LABELS, ENSEMBLE, STUDENT):
+            name, number = f"{path.stem}-{number}", number + 1
+        teachers[name] = absolute(path)
+    return teachers
 
 
 def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
@@ -183,6 +199,7 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     for name, wanted, there in (
         ("the recipe", recipe, plan.recipe),
         ("how the scene is read", options, plan.options),
+        ("the teachers", _given_teachers(flags.teacher) or plan.teachers, plan.teachers),
     ):
         if wanted != there:
             raise RunError(

@@ -11,7 +11,7 @@ import tyro
 
 from gaussians.cli.flags import SceneFlags, parse
 from gaussians.cli.progress import counting
-from gaussians.cli.sources import open_scene
+from gaussians.cli.sources import OWN_SCENE, open_scene
 from gaussians.cli.tables import model_table
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT, label_weights
 from gaussians.errors import SceneError
@@ -31,9 +31,9 @@ class Flags:
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(name="RUN_OR_SPLAT", metavar="RUN_OR_SPLAT")]
     """A run directory, or a splat file."""
-    scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE")] = None
-    """Folder with photos and cameras (default: the run's own scene)."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint=OWN_SCENE)] = None
+    """Folder with photos and cameras."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write all numbers, view by view, to this file."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
     """Where to render."""
@@ -82,12 +82,12 @@ def _with_ensemble(
 ) -> dict[str, dict[str, Any]]:
     if models.plan is None:
         return results
-    weights = label_weights(models.plan.recipe)
+    weights = label_weights(models.plan.recipe, models.plan.teacher_names)
     if not all(kind in models.splats for kind in weights):
         return results
-    teachers = {kind: read_splat(models.splats[kind]).to(device) for kind in weights}
+    gaussians = {kind: read_splat(models.splats[kind]).to(device) for kind in weights}
     with counting(ENSEMBLE, len(scene.test)) as done:
-        quality = measured_ensemble(teachers, weights, scene, device, done)
+        quality = measured_ensemble(gaussians, weights, scene, device, done)
     parts = [results[kind] for kind in weights]
     ensemble = {key: sum(part[key] for part in parts) for key in ("gaussians", "bytes")} | quality
     student = {STUDENT: results.pop(STUDENT)} if STUDENT in results else {}

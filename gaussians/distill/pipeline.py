@@ -7,6 +7,7 @@ trunk ─┬─ vanilla    ─┐
 Which stage runs when, and what is kept between them, is the session's business.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,9 +34,10 @@ class Stage:
     """A stretch of the pipeline.
 
     Attributes:
-        name: unique in the run: "trunk", a teacher's kind, "labels" or "student".
+        name: unique in the run: "trunk", a teacher's name, "labels" or "student".
         model: what it makes; the trunk is the vanilla teacher's youth.
-        first, last: training steps done before and after; for "labels" the number of training views.
+        first, last: training steps done before and after; for "labels" the number of training views; both 0
+            for a teacher that is given.
     """
 
     name: str
@@ -44,21 +46,28 @@ class Stage:
     last: int
 
 
-def plan(recipe: Recipe, views: int) -> tuple[Stage, ...]:
-    """All stages of a run in their order, for a scene with that many training views."""
+def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, ...]:
+    """All stages of a run in their order.
+
+    Args:
+        recipe: what to train.
+        views: training views of the scene.
+        given: names of teachers that are there already; with any, none is trained.
+    """
     teachers = recipe.teachers
+    student = [Stage(LABELS, ENSEMBLE, 0, views), Stage(STUDENT, STUDENT, 0, recipe.student.optimise.steps)]
+    if given:
+        return (*(Stage(name, name, 0, 0) for name in given), *student)
     fork, steps = teachers.fork, teachers.optimise.steps
     stages = [Stage(kind, kind, fork, steps) for kind in teachers.kinds]
     if fork > 0:
         stages.insert(0, Stage(TRUNK, teachers.kinds[0], 0, fork))
-    stages.append(Stage(LABELS, ENSEMBLE, 0, views))
-    stages.append(Stage(STUDENT, STUDENT, 0, recipe.student.optimise.steps))
-    return tuple(stages)
+    return (*stages, *student)
 
 
-def label_weights(recipe: Recipe) -> dict[str, float]:
-    """The weight of each teacher in the soft labels, by kind."""
-    return {kind: getattr(recipe.labels, kind) for kind in recipe.teachers.kinds}
+def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:
+    """The weight of each teacher in the soft labels; 1 for those that the recipe doesn't know."""
+    return {name: getattr(recipe.labels, name, 1.0) for name in teachers}
 
 
 def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: torch.device) -> Optimisation:

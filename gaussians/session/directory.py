@@ -1,6 +1,7 @@
 """The run directory: where everything of a run lies, and recipe.json, which says what the run is."""
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,12 +30,19 @@ class RunPlan:
         options: how it is read.
         recipe: what is trained.
         device: "cpu" or "cuda".
+        teachers: splat files given as teachers, by name; empty: they are trained.
     """
 
     scene: Path
     options: SceneOptions
     recipe: Recipe
     device: str
+    teachers: dict[str, Path] = dataclasses.field(default_factory=dict)
+
+    @property
+    def teacher_names(self) -> tuple[str, ...]:
+        """The teachers' names, the one that counts as vanilla first."""
+        return tuple(self.teachers) or self.recipe.teachers.kinds
 
 
 class RunDirectory:
@@ -81,6 +89,7 @@ class RunDirectory:
                 "random_points": options.random_points,
                 "seed": plan.recipe.seed,
                 "device": plan.device,
+                "teachers": {name: str(path) for name, path in plan.teachers.items()},
                 "recipe": to_json(plan.recipe),
                 "versions": versions(),
             },
@@ -101,12 +110,13 @@ class RunDirectory:
                 seed=recipe.seed,
                 cache=self.path / "structure-from-motion",
             )
-            return RunPlan(Path(document["scene"]), options, recipe, document["device"])
+            teachers = {name: Path(path) for name, path in document["teachers"].items()}
+            return RunPlan(Path(document["scene"]), options, recipe, document["device"], teachers)
         except FileNotFoundError:
             raise RunError(
                 f"{self.path}: no run here ({RECIPE_FILE} is missing); give the folder of a run"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path}: not readable as a recipe ({error!r}); restore it or start a new run"
             ) from error

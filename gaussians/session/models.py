@@ -54,7 +54,7 @@ def open_models(path: Path) -> Models:
         return Models(path, {path.stem: path})
     directory = RunDirectory(path)
     plan = directory.load()
-    names = (*plan.recipe.teachers.kinds, STUDENT)
+    names = (*plan.teacher_names, STUDENT)
     splats = {name: directory.splat(name) for name in names if directory.splat(name).is_file()}
     if not splats:
         raise RunError(f"{path}: no model of this run is finished; go on with it by `distill --resume`")

@@ -7,8 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from gaussians.distill.importance import spread_views
-from gaussians.distill.pipeline import STUDENT
-from gaussians.distill.recipe import Recipe
+from gaussians.distill.pipeline import ENSEMBLE
 from gaussians.io import read_splat
 from gaussians.scene import Scene, View
 from gaussians.session.directory import RunDirectory
@@ -25,13 +24,13 @@ INK, FAINT, PAPER = (24, 24, 27), (113, 113, 122), (255, 255, 255)
 
 
 def write_picture(
-    directory: RunDirectory, scene: Scene, recipe: Recipe, report: dict[str, Any], device: torch.device
+    directory: RunDirectory, scene: Scene, report: dict[str, Any], device: torch.device
 ) -> None:
     """Render and write report.png. Without held-out views, training views serve. Raises StorageError."""
     views = scene.test or scene.train
     chosen = [views[index] for index in spread_views(len(views), VIEWS)]
     models = {
-        name: read_splat(directory.splat(name)).to(device) for name in (*recipe.teachers.kinds, STUDENT)
+        name: read_splat(directory.splat(name)).to(device) for name in report["models"] if name != ENSEMBLE
     }
     rows = []
     for view in chosen:

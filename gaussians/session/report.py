@@ -1,6 +1,6 @@
 """report.json: what a run made, how good it is on views that it never trained on, and what it cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,11 @@ MODEL_KEYS = ("gaussians", "bytes", "psnr", "ssim", "flip", "lpips", "seconds", 
 
 
 def build_report(
-    scene: Scene, recipe: Recipe, device: torch.device, facts: Mapping[str, dict[str, Any] | None]
+    scene: Scene,
+    recipe: Recipe,
+    device: torch.device,
+    teachers: Sequence[str],
+    facts: Mapping[str, dict[str, Any] | None],
 ) -> dict[str, Any]:
     """The report from each stage's facts, as JSON values.
 
@@ -23,11 +27,11 @@ def build_report(
     what they took beyond it. The ensemble's seconds are those of rendering the soft labels. So they add up.
     """
     models: dict[str, dict[str, Any]] = {}
-    for name in (*recipe.teachers.kinds, ENSEMBLE, STUDENT):
+    for name in (*teachers, ENSEMBLE, STUDENT):
         stage = facts[name]
         assert stage is not None, f"{name} is finished before the report"
         models[name] = {key: stage[key] for key in MODEL_KEYS}
-    trunk, vanilla = facts.get(TRUNK), models[recipe.teachers.kinds[0]]
+    trunk, vanilla = facts.get(TRUNK), models[teachers[0]]
     if trunk:
         vanilla["seconds"] = round(vanilla["seconds"] + trunk["seconds"], 3)
         vanilla["peak_memory"] = max(vanilla["peak_memory"], trunk["peak_memory"])

@@ -6,7 +6,8 @@ then goes on from the last checkpoint with the same numbers.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -55,12 +56,23 @@ class Run:
         directory: created, or holding an unfinished run of the same recipe and scene.
         scene, recipe: what to train on, and how.
         device: where.
+        given: splat files to use as teachers, by name, instead of training any; the first takes the vanilla
+            teacher's part: the budget is counted from it, and the student may start from it.
     """
 
-    def __init__(self, directory: RunDirectory, scene: Scene, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        scene: Scene,
+        recipe: Recipe,
+        device: torch.device,
+        given: Mapping[str, Path] | None = None,
+    ) -> None:
         self.directory = directory
         self.scene, self.recipe, self.device = scene, recipe, device
-        self.plan = plan(recipe, len(scene.train))
+        self.given = given or {}
+        self.teachers = tuple(self.given) or recipe.teachers.kinds
+        self.plan = plan(recipe, len(scene.train), tuple(self.given))
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._metrics = MetricsLog(directory.metrics)
         self._probe = Probe(scene, device)
@@ -78,6 +90,8 @@ class Run:
             facts = self._checkpoints.finished(stage.name)
             if facts is not None:
                 yield StageFinished(stage, facts, resumed=True)
+            elif stage.name in self.given:
+                yield from self._adopt(stage, index)
             elif stage.name != LABELS:  # labels are rendered when the student needs them
                 yield from self._train(stage, index)
         yield self._finish()
@@ -94,10 +108,24 @@ class Run:
         )
         clock.saved(time.perf_counter() - began)
 
+    def _adopt(self, stage: Stage, index: int) -> Iterator[Event]:
+        """Copy a given teacher into the run as PLY, and measure it."""
+        yield StageStarted(stage, index, len(self.plan), 0)
+        gaussians = read_splat(self.given[stage.name])
+        clock = StageClock(self.device)
+        facts = {
+            "step": 0,
+            "gaussians": len(gaussians),
+            **clock.facts(),
+            **self._write(stage.model, gaussians),
+        }
+        self._checkpoints.finish(stage.name, facts)
+        yield StageFinished(stage, facts, resumed=False)
+
     def _train(self, stage: Stage, index: int) -> Iterator[Event]:
         if stage.name == STUDENT:
             labels = yield from self._labels(self.plan[index - 1], index - 1)
-            vanilla = self._splat(self.recipe.teachers.kinds[0])
+            vanilla = self._splat(self.teachers[0])
             optimisation = student_optimisation(self.scene, self.recipe, vanilla, labels, self.device)
             del vanilla
         else:
@@ -146,13 +174,9 @@ class Run:
         if stage.name == TRUNK:
             self.save()
         else:
-            path = self.directory.splat(stage.model)
-            gaussians = optimisation.gaussians()
-            write_splat(path, gaussians)
-            read_back = verified(path, gaussians).to(self.device)
-            facts |= {"bytes": path.stat().st_size, **measured(read_back, self.scene, self.device)}
+            facts |= self._write(stage.model, optimisation.gaussians())
         if stage.name == STUDENT:
-            vanilla = self._checkpoints.finished(self.recipe.teachers.kinds[0]) or {}
+            vanilla = self._checkpoints.finished(self.teachers[0]) or {}
             facts["budget"] = student_budget(self.recipe, vanilla["gaussians"])
         self._current = None
         self._metrics.sync()
@@ -160,9 +184,16 @@ class Run:
         self._drop_unneeded(stage)
         return facts
 
+    def _write(self, model: str, gaussians: Gaussians) -> dict[str, Any]:
+        """Write a model's PLY, read it back, and measure what was read."""
+        path = self.directory.splat(model)
+        write_splat(path, gaussians)
+        read_back = verified(path, gaussians).to(self.device)
+        return {"bytes": path.stat().st_size, **measured(read_back, self.scene, self.device)}
+
     def _drop_unneeded(self, stage: Stage) -> None:
         """Delete finished optimizer states: only forks need the trunk's, and only until the last."""
-        if stage.name == self.recipe.teachers.kinds[-1]:
+        if stage.name == self.teachers[-1]:
             self._checkpoints.drop(TRUNK)
         if stage.name != TRUNK:
             self._checkpoints.drop(stage.name)
@@ -171,8 +202,8 @@ class Run:
         """Render the soft labels and measure the ensemble; the teachers leave memory at the end."""
         yield StageStarted(stage, index, len(self.plan), 0)
         clock = StageClock(self.device)
-        teachers = {kind: self._splat(kind) for kind in self.recipe.teachers.kinds}
-        weights = label_weights(self.recipe)
+        teachers = {name: self._splat(name) for name in self.teachers}
+        weights = label_weights(self.recipe, self.teachers)
         cameras: list[Camera] = [view.camera for view in self.scene.train]
         rendering = render_labels(
             teachers,
@@ -194,7 +225,7 @@ class Run:
             yield StepDone(stage, done, count)
         facts = self._checkpoints.finished(ENSEMBLE)
         if facts is None:
-            size = sum(self.directory.splat(kind).stat().st_size for kind in teachers)
+            size = sum(self.directory.splat(name).stat().st_size for name in teachers)
             facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
             facts |= {"disagreement": float(labels.disagreement.mean())}
             facts |= measured_ensemble(teachers, weights, self.scene, self.device)
@@ -207,8 +238,8 @@ class Run:
 
     def _finish(self) -> RunFinished:
         facts = {name: self._checkpoints.finished(name) for name in (*self._stage_names(), ENSEMBLE)}
-        report = build_report(self.scene, self.recipe, self.device, facts)
-        write_picture(self.directory, self.scene, self.recipe, report, self.device)
+        report = build_report(self.scene, self.recipe, self.device, self.teachers, facts)
+        write_picture(self.directory, self.scene, report, self.device)
         write_json(self.directory.report, report)
         return RunFinished(self.directory.path, report)
 

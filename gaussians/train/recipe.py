@@ -16,7 +16,7 @@ class LearningRates:
     quats: float = option(1e-3, "of quaternions", low=0, high=1)
     logit_opacities: float = option(0.05, "of opacity logits", low=0, high=1)
     sh0: float = option(2.5e-3, "of the constant colour coefficient", low=0, high=1)
-    shN: float = option(1.25e-4, "of the higher colour coefficients", low=0, high=1)  # noqa: N815 - the field's name
+    shN: float = option(1.25e-4, "of the higher colour coefficients", low=0, high=1)
 
 
 @dataclass(frozen=True)

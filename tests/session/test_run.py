@@ -192,3 +192,16 @@ def test_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pyte
         run.save()
     assert (tmp_path / "checkpoints" / "trunk.safetensors").read_bytes() == checkpoint
     assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_given_teachers_take_the_place_of_trained_ones(finished: Path, tmp_path: Path):
+    given = {"mine": finished / "teachers" / "vanilla.ply", "other": finished / "teachers" / "dropout.ply"}
+    directory = RunDirectory(tmp_path)
+    directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu", given))
+    list(Run(directory, SCENE, tiny.recipe(), torch.device("cpu"), given).events())
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert list(report["models"]) == ["mine", "other", "ensemble", "student"]
+    trained = json.loads((finished / "report.json").read_text())["models"]["vanilla"]
+    assert report["models"]["mine"]["psnr"] == trained["psnr"]
+    assert report["models"]["student"]["gaussians"] == trained["gaussians"] // 4
+    assert directory.load().teachers == given
