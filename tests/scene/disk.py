@@ -18,7 +18,16 @@ from gaussians.scene import View
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "scenes"
 
 WIDTH, HEIGHT, FOCAL = 160, 120, 110.0
-DISTORTION = {"k": 0.06, "k0": 0.02, "k1": 0.05, "k2": -0.02, "k3": 0.01, "k4": 0.004, "k5": 0.002, "k6": 0.001}
+DISTORTION = {
+    "k": 0.06,
+    "k0": 0.02,
+    "k1": 0.05,
+    "k2": -0.02,
+    "k3": 0.01,
+    "k4": 0.004,
+    "k5": 0.002,
+    "k6": 0.001,
+}
 DISTORTION |= {"p0": 0.003, "p1": 0.004, "p2": -0.003, "sx1": 0.004, "sy1": -0.003, "omega": 0.7}
 DISTORTION |= {"s0": 0.003, "s1": -0.002, "s2": 0.002, "s3": 0.001, "alpha": 0.55, "beta": 1.15}
 
@@ -53,9 +62,8 @@ def distorted_camera(model: str, camera_id: int = 1) -> pycolmap.Camera:
     """A camera of any of COLMAP's models, with every distortion parameter at work."""
     camera = pycolmap.Camera.create_from_model_name(camera_id, model, FOCAL, WIDTH, HEIGHT)
     names = [name.strip() for name in camera.params_info.split(",")]
-    camera.params = [
-        DISTORTION.get(name, value) for name, value in zip(names, camera.params, strict=True)
-    ]
+    for index, name in enumerate(names):
+        camera.params[index] = DISTORTION.get(name, camera.params[index])
     return camera
 
 
@@ -113,7 +121,9 @@ def pinholes(count: int) -> dict[str, pycolmap.Camera]:
     return {f"photo_{index:02d}.png": camera for index in range(count)}
 
 
-def write_transforms(scene: Path, frames: list[dict[str, Any]], name: str = "transforms.json", **shared: Any) -> None:
+def write_transforms(
+    scene: Path, frames: list[dict[str, Any]], name: str = "transforms.json", **shared: Any
+) -> None:
     """Write a transforms file."""
     scene.mkdir(parents=True, exist_ok=True)
     (scene / name).write_text(json.dumps({**shared, "frames": frames}))

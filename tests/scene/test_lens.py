@@ -79,7 +79,7 @@ def test_a_polynomial_that_folds_is_shown_only_up_to_the_fold() -> None:
 
 
 def test_nonsense_distortion_is_refused() -> None:
-    with pytest.raises(SceneError, match="SIMPLE_RADIAL 1000x1000.*distortion"):
+    with pytest.raises(SceneError, match=r"SIMPLE_RADIAL 1000x1000.*distortion"):
         Lens("SIMPLE_RADIAL", 1000, 1000, (400, 500, 500, -300.0)).faces(1000, 1000)
 
 

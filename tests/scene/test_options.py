@@ -33,7 +33,7 @@ def test_a_fraction_is_of_the_full_size_whatever_copy_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "half", "0", "-1", "1/0", "nan", "inf", "2/1", "800.5", "1/2/3", "3"])
 def test_nonsense_resolutions_are_refused(text: str) -> None:
-    with pytest.raises(RecipeError, match="resolution.*fraction such as 1/2.*width"):
+    with pytest.raises(RecipeError, match=r"resolution.*fraction such as 1/2.*width"):
         Resolution.parse(text)
 
 

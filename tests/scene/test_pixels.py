@@ -11,13 +11,15 @@ from gaussians.scene.kernels import remap_bilinear
 
 
 def area_mean(source: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Oracle: repeat each pixel until both grids fit into one, then take means of whole blocks, in float64."""
+    """Oracle: repeat each pixel until both grids fit into one, then take means of whole blocks, float64."""
     fine = np.kron(source.astype(np.float64), np.ones((height, width, 1)))
     rows, columns = source.shape[:2]
     return fine.reshape(height, rows, width, columns, -1).mean(axis=(1, 3))
 
 
-@pytest.mark.parametrize(("columns", "rows", "width", "height"), [(12, 8, 6, 4), (13, 11, 5, 4), (7, 9, 7, 4), (5, 5, 1, 1)])
+@pytest.mark.parametrize(
+    ("columns", "rows", "width", "height"), [(12, 8, 6, 4), (13, 11, 5, 4), (7, 9, 7, 4), (5, 5, 1, 1)]
+)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_resampling_is_the_exact_mean_over_each_pixels_area(
