@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from gaussians import storage
-from gaussians.errors import SceneError
+from gaussians.errors import SceneError, StorageError
 from gaussians.scene.capture import Capture, Shot
 from gaussians.scene.colmap import (
     lens_of,
@@ -27,7 +27,7 @@ from gaussians.scene.colmap import (
     registered_images,
     viewmat_of,
 )
-from gaussians.scene.colmap_files import is_model
+from gaussians.scene.colmap_files import check_model, is_model
 from gaussians.scene.folders import IMAGE_SUFFIXES, ImageFolder
 from gaussians.scene.headers import ORIENTATION, Header, read_header
 from gaussians.scene.images import cores, in_threads
@@ -151,6 +151,10 @@ def _reconstruct(
             image.name = plain[image.name]
         with storage.replacing_folder(model) as target:
             best.write_binary(target)
+            try:
+                check_model(target)  # pycolmap does not tell when the disk is full
+            except SceneError as error:
+                raise StorageError(f"{model}: could not be written whole; free some space.") from error
 
 
 def _plain_names(

@@ -8,7 +8,6 @@ from PIL import Image
 
 from gaussians.errors import SceneError
 from gaussians.scene import Scene, SceneOptions, load_scene, photos
-from gaussians.scene.pairs import all_pairs
 from tests.scene.disk import SHARED, model_of, photo, pinholes, worst_error
 
 ROTATE = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}
@@ -89,10 +88,6 @@ def test_photos_are_trained_on_upright(solved: Path) -> None:
     scene = load_scene(solved, SceneOptions(cache=solved.parent / "cache", test_every=0))
     assert len(scene.train) == 4
     assert max(map(worst_error, scene.train)) <= 0.51
-
-
-def test_all_pairs_once() -> None:
-    assert all_pairs(("a", "b", "c")) == [("a", "b"), ("a", "c"), ("b", "c")]
 
 
 CASTLE = SHARED / "sceaux_castle_11"
