@@ -14,6 +14,7 @@ from gaussians.errors import StorageError
 from gaussians.storage import replacing
 
 _QUALITY = "17"  # x264's constant rate factor; visually lossless
+_SRGB = "color_primaries=bt709:color_trc=iec61966-2-1"
 
 
 @contextlib.contextmanager
@@ -35,9 +36,8 @@ def film(path: Path, width: int, height: int, fps: float) -> Iterator[Callable[[
         *(ffmpeg, "-y", "-loglevel", "error"),
         *("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}"),
         *("-framerate", f"{fps:g}", "-i", "-"),
-        # BT.709 as players assume, said in the file; the index first, for browsers.
-        *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709"),
-        *("-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"),
+        # The matrix that players assume, said in the file.
+        *("-vf", "scale=out_color_matrix=bt709:out_range=tv,setparams=colorspace=bt709:" + _SRGB),
         *("-c:v", "libx264", "-crf", _QUALITY, "-pix_fmt", "yuv420p", "-movflags", "+faststart"),
     ]
     with replacing(path) as temporary, tempfile.TemporaryFile() as complaints:

@@ -15,7 +15,7 @@ from gaussians.cli.film import film
 from gaussians.cli.flags import SceneFlags, parse
 from gaussians.cli.picture_names import picture_names
 from gaussians.cli.progress import counting
-from gaussians.cli.sources import open_scene
+from gaussians.cli.sources import OWN_SCENE, open_scene
 from gaussians.errors import RecipeError, SceneError
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
@@ -28,6 +28,7 @@ from gaussians.train.evaluate import render_view
 
 DESCRIPTION = "Render a run's model or a splat file from the scene's cameras."
 MAX_FPS, MAX_SECONDS = 240, 3600
+_VIEWS, _MODEL = "(default: test; for a video: all)", "(default: student)"
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class Flags:
     """A run directory, or a splat file."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.mp4")]
     """A folder for one PNG a view, or a video file: a smooth flight through the views' cameras."""
-    scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE")] = None
-    """Folder with the cameras (default: the run's own scene)."""
-    views: Literal["test", "train", "all"] = "test"
-    """Which cameras: the held-out ones, the training ones, or all."""
-    model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Which model of a run: student, vanilla, perturbed, dropout (default: student)."""
+    scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint=OWN_SCENE)] = None
+    """Folder with the cameras."""
+    views: Annotated[Literal["test", "train", "all"] | None, tyro.conf.arg(help_behavior_hint=_VIEWS)] = None
+    """Which cameras: the held-out ones, the training ones, or all; a video goes through them by name."""
+    model: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint=_MODEL)] = None
+    """Which model of a run: student, vanilla, perturbed, dropout."""
     fps: float = 30
     """Frames a second of a video."""
     seconds: float = 8
@@ -66,14 +67,15 @@ def run(arguments: list[str]) -> int:
     models = open_models(flags.source)
     gaussians = read_splat(models.splat(flags.model)).to(device)
     scene = open_scene(models, flags.scene, flags.scene_flags)
-    views = _chosen(scene, flags.views)
+    which = flags.views or ("all" if is_film else "test")
+    views = _chosen(scene, which)
     if is_film:
         cameras = camera_path([view.camera for view in views], max(1, round(flags.fps * flags.seconds)))
         _write_film(flags.out, gaussians, cameras, scene, flags.fps)
-        print(f"{flags.out}: {len(cameras)} frames of {flags.views} cameras' path, {flags.fps:g} a second")
+        print(f"{flags.out}: {len(cameras)} frames, {flags.fps:g} a second, through {len(views)} cameras")
     else:
         _write_images(flags.out, gaussians, views, scene)
-        print(f"{flags.out}: {len(views)} images of the {flags.views} views")
+        print(f"{flags.out}: {len(views)} images, views: {which}")
     return 0
 
 

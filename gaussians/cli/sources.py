@@ -9,6 +9,8 @@ from gaussians.errors import SceneError
 from gaussians.scene import Scene, SceneOptions, load_scene
 from gaussians.session.models import Models
 
+OWN_SCENE = "(default: the run's own)"
+
 
 def scene_source(models: Models, scene: Path | None, flags: SceneFlags) -> tuple[Path, SceneOptions]:
     """Which folder to load, and how.

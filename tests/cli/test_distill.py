@@ -1,0 +1,142 @@
+"""`distill` as a process: killed, interrupted and resumed; and what it says to bad input."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaussians.cli import main
+from gaussians.distill.recipe_json import to_json
+from tests.session import tiny
+from tests.session.test_run import quality
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write(tmp_path_factory.mktemp("scene") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.json"
+    path.write_text(json.dumps(to_json(tiny.recipe(factor=8))))
+    return path
+
+
+def command(scene: Path, recipe: Path, out: Path, *more: str) -> list[str]:
+    line = [sys.executable, str(PROJECT / "main.py"), "distill", str(scene), "--out", str(out)]
+    flags = ["--recipe", str(recipe), "--test-every", "4", "--save-every", "0.2", "--device", "cpu"]
+    return [*line, *flags, *more]
+
+
+def report(out: Path) -> dict[str, Any]:
+    return json.loads((out / "report.json").read_text())
+
+
+def wait_for_lines(metrics: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the run has logged that many lines: how far it is, whatever the machine's speed."""
+    while process.poll() is None and (not metrics.exists() or metrics.read_bytes().count(b"\n") < count):
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def whole(scene: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run(command(scene, recipe, out), check=True, capture_output=True)
+    return out
+
+
+def test_killed_at_three_random_moments_completes_with_the_same_report(
+    scene: Path, recipe: Path, whole: Path, tmp_path: Path
+):
+    out = tmp_path / "run"
+    total = (whole / "metrics.jsonl").read_bytes().count(b"\n")
+    seed = random.randrange(2**32)
+    moments = sorted(random.Random(seed).sample(range(1, total), 3))
+    for moment in moments:
+        process = subprocess.Popen(command(scene, recipe, out, "--resume"), stderr=subprocess.DEVNULL)
+        wait_for_lines(out / "metrics.jsonl", moment, process)
+        process.kill()
+        process.wait()
+    subprocess.run(command(scene, recipe, out, "--resume"), check=True, capture_output=True)
+    assert quality(report(out)) == quality(report(whole)), f"seed {seed}, killed after {moments} lines"
+
+
+def test_interrupt_saves_and_says_how_to_go_on(scene: Path, recipe: Path, whole: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    process = subprocess.Popen(command(scene, recipe, out), stderr=subprocess.PIPE, start_new_session=True)
+    wait_for_lines(out / "metrics.jsonl", 12, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"--out {out} --resume" in errors.decode()
+    # The scene and the recipe are the run's own: its folder is enough to go on.
+    line = [sys.executable, str(PROJECT / "main.py"), "distill", "--out", str(out), "--resume"]
+    subprocess.run(line, check=True, capture_output=True)
+    assert quality(report(out)) == quality(report(whole))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on standard error of a refused command line."""
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if line.strip()]
+    assert len(lines) == 1, captured.err
+    assert "Traceback" not in captured.err
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--budget", "0"], 'budget "0"'),
+        (["--budget", "lots"], 'budget "lots"'),
+        (["--budget", "150%"], "150%"),
+        (["--recipe", "best"], "preview, fast, paper"),
+        (["--recipe", "gone.json"], "gone.json"),
+        (["--steps", "0"], "--steps 0"),
+        (["--set", "student.colour=1"], "student.colour=1"),
+        (["--set", "student.label_weight=-1"], "label_weight"),
+        (["--set", "labels.vanilla=true"], "labels.vanilla"),
+        (["--resolution", "half"], "half"),
+        (["--device", "tpu"], "tpu"),
+        (["--teacher", "gone.ply"], "gone.ply"),
+        (["--test-names", "nobody.jpg"], "nobody.jpg"),
+    ],
+)
+def test_bad_flags_get_one_line_and_leave_nothing(
+    flags: list[str], said: str, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "run"
+    assert said in refused(capsys, "distill", str(scene), "--out", str(out), *flags)
+    assert not out.exists()
+
+
+def test_bad_scenes_get_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert "no such folder" in refused(
+        capsys, "distill", str(tmp_path / "gone"), "--out", str(tmp_path / "run")
+    )
+    (tmp_path / "empty").mkdir()
+    line = refused(capsys, "distill", str(tmp_path / "empty"), "--out", str(tmp_path / "run"))
+    assert "no cameras and no photos" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_used_directory_is_not_overwritten(scene: Path, whole: Path, capsys: pytest.CaptureFixture[str]):
+    before = (whole / "student.ply").read_bytes()
+    assert "--resume" in refused(capsys, "distill", str(scene), "--out", str(whole))
+    assert (whole / "student.ply").read_bytes() == before
+
+
+def test_resume_refuses_another_recipe(whole: Path, capsys: pytest.CaptureFixture[str]):
+    line = refused(capsys, "distill", "--out", str(whole), "--resume", "--budget", "3%", "--recipe", "fast")
+    assert "would change the recipe" in line
