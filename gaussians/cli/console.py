@@ -96,7 +96,8 @@ class Console:
 
     def stopped(self, directory: Path) -> None:
         """Say that all is saved, and how to go on."""
-        self._err.print(f"saved; go on with: python main.py distill --out {directory} --resume", markup=False)
+        line = f"saved; go on with: python main.py distill --out {directory} --resume"
+        self._err.print(line, markup=False, soft_wrap=True)
 
 
 def _bars(console: rich.console.Console, transient: bool = False) -> Progress:

@@ -23,6 +23,7 @@ from gaussians.errors import RecipeError, RunError
 from gaussians.io import read_splat
 from gaussians.options import check_bounds
 from gaussians.scene import SceneOptions, load_scene
+from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.machine import choose_device
@@ -60,6 +61,8 @@ class Flags:
     """Of every random number in the run."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on with the run in --out, from its last checkpoint."""
+    save_every: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = SAVE_EVERY
+    """Seconds between checkpoints: what a power cut may cost. Large models are saved less often."""
     scene_flags: SceneFlags = dataclasses.field(default_factory=SceneFlags)
 
 
@@ -83,7 +86,7 @@ def distill(flags: Flags) -> int:
     if not directory.exists:
         directory.create(dataclasses.replace(plan, device=device.type))
     with directory.locked():
-        training = Run(directory, scene, plan.recipe, device, plan.teachers)
+        training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
         with _stop_requests() as stop, console.training(training.plan) as show:
             for event in training.events():
                 show(event)

@@ -31,7 +31,7 @@ from gaussians.io import read_splat, write_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene
 from gaussians.session.checkpoints import Checkpoints
-from gaussians.session.clock import StageClock
+from gaussians.session.clock import SAVE_EVERY, SaveTimer, StageClock
 from gaussians.session.directory import RunDirectory
 from gaussians.session.events import (
     CheckpointSaved,
@@ -58,6 +58,7 @@ class Run:
         device: where.
         given: splat files to use as teachers, by name, instead of training any; the first takes the vanilla
             teacher's part: the budget is counted from it, and the student may start from it.
+        save_every: seconds between checkpoints: what a kill may cost.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Run:
         recipe: Recipe,
         device: torch.device,
         given: Mapping[str, Path] | None = None,
+        save_every: float = SAVE_EVERY,
     ) -> None:
         self.directory = directory
         self.scene, self.recipe, self.device = scene, recipe, device
@@ -76,6 +78,7 @@ class Run:
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._metrics = MetricsLog(directory.metrics)
         self._probe = Probe(scene, device)
+        self._timer = SaveTimer(save_every)
         # The stage being trained: what `save` saves.
         self._current: tuple[Stage, Optimisation, StageClock] | None = None
 
@@ -101,12 +104,10 @@ class Run:
         if self._current is None:
             return
         stage, optimisation, clock = self._current
-        began = time.perf_counter()
-        self._metrics.sync()
-        self._checkpoints.save(
-            stage.name, optimisation.state_dict(), {"step": optimisation.step, **clock.facts()}
-        )
-        clock.saved(time.perf_counter() - began)
+        with self._timer.saving():
+            self._metrics.sync()
+            facts = {"step": optimisation.step, **clock.facts()}
+            self._checkpoints.save(stage.name, optimisation.state_dict(), facts)
 
     def _adopt(self, stage: Stage, index: int) -> Iterator[Event]:
         """Copy a given teacher into the run as PLY, and measure it."""
@@ -146,7 +147,7 @@ class Run:
         for stats in optimisation.steps(until=stage.last):
             clock.step(stats.seconds, look_at_memory=stats.terms is not None)
             yield self._log(stage, stats, optimisation.live)
-            if clock.wants_saving() and stats.step < stage.last:
+            if self._timer.is_due and stats.step < stage.last:
                 self.save()
                 yield CheckpointSaved(stage, stats.step)
         yield StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
