@@ -4,7 +4,8 @@ Adaptive density control itself is gsplat's `DefaultStrategy`; added here are th
 count, reproducible draws, and a state that can be stored.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -88,10 +89,8 @@ class DensifyRefinement:
         densify, means = self._densify, parameters.tensors["means"]
         if step >= densify.stop:
             return False
-        devices = [means.device] if means.is_cuda else []
-        with torch.random.fork_rng(devices):  # gsplat draws the places of split Gaussians globally
-            if step % densify.every == 0:
-                torch.manual_seed(draws.seed(step, "refine"))
+        due = step % densify.every == 0
+        with _seeded(draws.seed(step, "refine"), means.device) if due else contextlib.nullcontext():
             self._strategy.step_post_backward(
                 parameters.tensors, parameters.optimizers, self._state, step, meta
             )
@@ -124,3 +123,17 @@ class DensifyRefinement:
         # To twice the pruning threshold, as the original and gsplat have it.
         value = 2 * self._densify.prune_opacity
         reset_opa(parameters.tensors, parameters.optimizers, self._state, value)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generator, from which gsplat draws where split Gaussians go; restore it afterwards.
+
+    Not by torch.manual_seed, whose first call imports PyTorch's compiler, which takes most of a second.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        if device.type == "cuda":
+            torch.cuda.default_generators[device.index].manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
+        yield
