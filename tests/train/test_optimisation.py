@@ -283,3 +283,15 @@ def test_a_state_that_lacks_a_parameter_is_refused(views: list[View]):
     del state["params.quats"]
     with pytest.raises(TrainingError, match="holds no quats"):
         _start(views).load_state_dict(state)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_small_scene_is_recovered_on_the_gpu_and_a_stored_state_continues_there(views: list[View]):
+    training = _start(views[1:], RECIPE, device="cuda", variation=Disturbance())
+    _run(training, 150)
+    resumed = _start(views[1:], RECIPE, device="cuda")
+    resumed.load_state_dict({name: tensor.cpu() for name, tensor in training.state_dict().items()})
+    _run(resumed)
+    assert resumed.live.means.is_cuda
+    assert _psnr(resumed.gaussians().to("cpu"), views[1:]) > 23
