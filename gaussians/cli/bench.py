@@ -1,0 +1,108 @@
+"""`main.py bench`: measure this machine, as a table and as JSON that later runs can be compared with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import rich.console
+import tyro
+from rich.table import Table
+
+from gaussians.cli.bench_raster import bench_raster
+from gaussians.cli.bench_train import bench_train
+from gaussians.cli.console import Console
+from gaussians.cli.distill import DEMO
+from gaussians.cli.flags import absolute, parse
+from gaussians.cli.peaks import copy_bandwidth, fma_rate
+from gaussians.cli.tables import plain_table
+from gaussians.cli.workload import workload
+from gaussians.scene import load_scene
+from gaussians.session.equipment import machine_facts
+from gaussians.session.machine import choose_device
+from gaussians.storage import write_json
+
+DESCRIPTION = "Measure this machine: the CPU rasterizer alone, and training steps part by part."
+_WHAT = tyro.conf.arg(metavar="raster|train", help_behavior_hint="(default: all)")
+_DEMO = "(default: the demo)"
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of `bench`."""
+
+    what: Annotated[Literal["raster", "train"] | None, tyro.conf.Positional, _WHAT] = None
+    """raster: the CPU rasterizer on a fixed workload; train: training steps."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """Also write all numbers to this file."""
+    garden: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """gsplat's garden_points.npz, the workload of raster; where there is none, one made of the demo."""
+    scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint=_DEMO)] = None
+    """Folder of the scene that train trains on."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
+    """Where train trains."""
+
+
+def run(arguments: list[str]) -> int:
+    """The command; see `main`.
+
+    Raises:
+        DistilleryError: of any kind, for bad input.
+    """
+    flags: Flags = parse(Flags, arguments, "bench", DESCRIPTION)
+    device = choose_device(flags.device)
+    console = rich.console.Console(highlight=False)
+    machine = machine_facts()
+    results: dict[str, Any] = {"machine": machine}
+    if flags.what in (None, "raster"):
+        work = workload(flags.garden)
+        machine["copy_bytes_per_second"], machine["fma_per_second"] = copy_bandwidth(), fma_rate()
+        raster = bench_raster(work, machine["copy_bytes_per_second"], machine["fma_per_second"])
+        results["raster"] = {work.name: raster}
+        console.print(_raster_table(work.name, raster))
+        console.print(_raster_line(raster), markup=False)
+    if flags.what in (None, "train"):
+        folder = absolute(flags.scene or DEMO)
+        with Console().loading(folder) as progress:
+            scene = load_scene(folder, progress=progress)
+        results["train"] = bench_train(scene, device)
+        console.print(_train_table(results["train"]))
+    console.print(_machine_line(machine), markup=False)
+    if flags.json is not None:
+        write_json(flags.json, results)
+    return 0
+
+
+def _raster_table(name: str, raster: dict[str, Any]) -> Table:
+    count, size = f"{raster['gaussians']:,} Gaussians", f"{raster['width']}x{raster['height']}"
+    table = plain_table(f"{name}: {count}, {size}", "ms")
+    for part in ("projection", "projection_backward", "binning", "forward", "backward"):
+        table.add_row(part.replace("_", " "), f"{raster[f'{part}_ms']:.1f}")
+    return table
+
+
+def _raster_line(raster: dict[str, Any]) -> str:
+    return (
+        f"{raster['evaluations'] / 1e6:.1f} M evaluations: "
+        f"{raster['ns_per_evaluation_core']:.2f} ns each and core forward "
+        f"({100 * raster['share_of_fma_peak']:.0f} % of the multiply-add peak, "
+        f"{100 * raster['share_of_copy_bandwidth']:.0f} % of the copy bandwidth), "
+        f"{raster['backward_ns_per_evaluation_core']:.2f} ns backward"
+    )
+
+
+def _train_table(train: dict[str, Any]) -> Table:
+    rate, count = f"{train['steps_per_second']:.1f} steps/s", f"{train['gaussians']:,} Gaussians"
+    table = plain_table(f"{train['scene']}: {rate}, {count}", "ms")
+    for part, milliseconds in train["parts_ms"].items():
+        table.add_row(part.replace("_", " "), f"{milliseconds:.2f}")
+    return table
+
+
+def _machine_line(machine: dict[str, Any]) -> str:
+    parts = [f"{machine['processor']}, {machine['threads']} threads, {machine['vector_units']}"]
+    if machine["gpu"]:
+        parts.append(machine["gpu"])
+    if "fma_per_second" in machine:
+        parts.append(f"{2e-9 * machine['fma_per_second']:.0f} GFLOP/s")
+        parts.append(f"copies {1e-9 * machine['copy_bytes_per_second']:.1f} GB/s")
+    return "; ".join(parts)

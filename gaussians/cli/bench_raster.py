@@ -1,0 +1,97 @@
+"""`bench raster`: the CPU rasterizer alone, part by part, and against what the machine could do at best."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaussians.cli.evaluations import evaluations
+from gaussians.cli.peaks import RUNS, median_ms
+from gaussians.cli.workload import Workload
+from gaussians.kernels import workers
+from gaussians.raster.cpu.functions import Bins, Blend, Lens, Project, packed_rows
+from gaussians.raster.cpu.rows import PACKED
+
+LIMITS = (0.01, 1e10, 0.3)  # near, far, eps2d: rasterize's defaults
+# Vector instructions of the forward kernel on a row of 16 pixels, loads and stores apart, counted in rows.py:
+# exponent 5, 2^x 10, clamp and threshold 4, transmittance and stop 8, colours 3.
+FORWARD_INSTRUCTIONS = 30
+
+
+def bench_raster(workload: Workload, copy_bandwidth: float, fma_rate: float) -> dict[str, Any]:
+    """Medians in ms, and what they mean, as JSON values.
+
+    forward_ms is everything from sorted Gaussians to the image, backward_ms everything from the image's
+    gradient to those of the projected Gaussians; projection (and its gradient) and binning are beside them.
+
+    Args:
+        workload: what to render.
+        copy_bandwidth: bytes a second, see `peaks`.
+        fma_rate: multiply-adds a second.
+    """
+    width, height = workload.camera.width, workload.camera.height
+    (means2d, conics, depths, radii, extents), times = _projected(workload)
+    seen = (means2d[0].numpy(), depths[0].numpy(), radii[0].numpy())
+    times["binning_ms"] = median_ms(lambda: Bins.of(*seen, width, height))
+    bins = Bins.of(*seen, width, height)
+    colors, opacities = torch.from_numpy(workload.colors)[None], torch.from_numpy(workload.opacities)[None]
+    times |= _blended([means2d, conics, colors, opacities], extents, bins, (width, height))
+    packed = [tensor[0].numpy() for tensor in (means2d, conics, opacities, extents, colors)]
+    rows = packed_rows(bins, *packed)
+    forward, backward = evaluations(bins, rows, width, height)
+    seconds, core_ns = 1e-3 * times["forward_ms"], 1e6 * workers()
+    return {
+        "gaussians": len(workload.means),
+        "width": width,
+        "height": height,
+        "visible": len(bins.order),
+        "intersections": len(bins.ranks),
+        "threads": workers(),
+        "runs": RUNS,
+        **times,
+        "evaluations": forward,
+        "ns_per_evaluation_core": core_ns * times["forward_ms"] / forward,
+        "backward_evaluations": backward,
+        "backward_ns_per_evaluation_core": core_ns * times["backward_ms"] / backward,
+        "share_of_fma_peak": forward * FORWARD_INSTRUCTIONS / (seconds * fma_rate),
+        "share_of_copy_bandwidth": _traffic(bins, width * height) / (seconds * copy_bandwidth),
+    }
+
+
+def _projected(workload: Workload) -> tuple[list[Tensor], dict[str, float]]:
+    """means2d, conics, depths, radii and extents [1, N, ...], and how long they and their gradient take."""
+    view = workload.camera.tensors()
+    lens = Lens.of(view["viewmats"], view["Ks"], view["width"], view["height"], LIMITS)
+    fields = (workload.means, workload.quats, workload.scales, workload.opacities)
+    inputs = [torch.from_numpy(field).requires_grad_() for field in fields]
+    arguments = [*inputs, lens]
+    with torch.no_grad():
+        forward_ms = median_ms(lambda: Project.apply(*arguments))
+    projected: Any = Project.apply(*arguments)
+    outputs, moved = projected[:3], inputs[:3]  # radii, extents and opacities have no gradient
+    slopes = [torch.rand_like(output) for output in outputs]
+    backward_ms = median_ms(lambda: torch.autograd.grad(outputs, moved, slopes, retain_graph=True))
+    times = {"projection_ms": forward_ms, "projection_backward_ms": backward_ms}
+    return [tensor.detach() for tensor in projected], times
+
+
+def _blended(
+    fields: Sequence[Tensor], extents: Tensor, bins: Bins, size: tuple[int, int]
+) -> dict[str, float]:
+    """How long the image of means2d, conics, colors and opacities takes, and their gradient."""
+    inputs = [field.detach().requires_grad_() for field in fields]
+    arguments = [*inputs, torch.zeros(1, 3), extents, [bins], size, False]
+    with torch.no_grad():
+        forward_ms = median_ms(lambda: Blend.apply(*arguments))
+    rendered: Any = Blend.apply(*arguments)
+    slope = torch.rand_like(rendered[0])
+    backward_ms = median_ms(lambda: torch.autograd.grad(rendered[0], inputs, slope, retain_graph=True))
+    return {"forward_ms": forward_ms, "backward_ms": backward_ms}
+
+
+def _traffic(bins: Bins, pixels: int) -> int:
+    """Bytes that the forward pass cannot but move: packed Gaussians, the tiles' lists, and the image."""
+    packed = 2 * len(bins.order) * PACKED * np.dtype(np.float32).itemsize  # written and read
+    return packed + bins.ranks.nbytes + pixels * (3 + 1 + 1) * 4  # colour, transmittance, last

@@ -1,0 +1,136 @@
+"""`bench train`: real training steps, and where their time goes."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from gaussians.distill.presets import recipe
+from gaussians.raster.cpu.functions import Bins, Harmonics, Project
+from gaussians.scene import Scene
+from gaussians.train import optimisation
+from gaussians.train.initial import gaussians_from_points
+from gaussians.train.objective import PhotoObjective
+from gaussians.train.optimisation import Optimisation
+from gaussians.train.parameters import Parameters
+from gaussians.train.refine import DensifyRefinement
+
+WARM_UP, STEPS = 100, 200  # steps before the first measurement, and in each of the two
+
+# The seams between the parts of a step. Where one lies within another, each has its own time only: forward is
+# what rasterizing takes beyond projection and binning.
+_SEAMS: tuple[tuple[Any, str, str], ...] = (
+    (Project, "forward", "projection"),
+    (Harmonics, "forward", "projection"),
+    (Bins, "of", "sort_and_binning"),
+    (optimisation, "rasterize", "forward"),
+    (PhotoObjective, "__call__", "loss"),
+    (torch.Tensor, "backward", "backward"),
+    (Parameters, "step", "optimizer"),
+    (DensifyRefinement, "before_backward", "refine"),
+    (DensifyRefinement, "after_step", "refine"),
+)
+OTHER = "other"
+
+
+def bench_train(
+    scene: Scene, device: torch.device, warm_up: int = WARM_UP, steps: int = STEPS
+) -> dict[str, Any]:
+    """Train the preview recipe's vanilla teacher: steps a second, and mean ms of each part of a step.
+
+    The rate is taken without the clocks of the parts, which on a GPU have to wait for it.
+
+    Args:
+        scene: to train on.
+        device: where.
+        warm_up: steps before.
+        steps: in each of both measurements.
+    """
+    optimise = recipe("preview").teachers.optimise
+    training = Optimisation(
+        gaussians_from_points(scene.points, optimise, extent=scene.extent, device=device),
+        scene.train,
+        optimise,
+        extent=scene.extent,
+        background=scene.background,
+        seed=0,
+        stream="vanilla",
+        device=device,
+    )
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    _train(training, warm_up)
+    wait()
+    began = time.perf_counter()
+    _train(training, steps)
+    wait()
+    seconds = time.perf_counter() - began
+    watch = Stopwatch(wait)
+    with contextlib.ExitStack() as stack:
+        for owner, name, part in _SEAMS:
+            stack.enter_context(_timed(owner, name, part, watch))
+        watch.time(OTHER, lambda: _train(training, steps))()
+    camera = scene.train[0].camera
+    return {
+        "scene": scene.name,
+        "width": camera.width,
+        "height": camera.height,
+        "gaussians": len(training),
+        "steps_per_second": steps / seconds,
+        "parts_ms": {part: 1e3 * total / steps for part, total in watch.seconds.items()},
+    }
+
+
+class Stopwatch:
+    """Seconds by part; what is timed within something else counts for itself alone.
+
+    Attributes:
+        seconds: by part.
+    """
+
+    def __init__(self, wait: Callable[[], None] = lambda: None) -> None:
+        self.seconds = dict.fromkeys((*(part for _, _, part in _SEAMS), OTHER), 0.0)
+        self._wait = wait  # for what is still under way when a function returns
+        self._running: list[str] = []
+        self._since = 0.0
+
+    def time(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function; while it runs, time counts for `part`."""
+
+        def timed(*args: Any, **settings: Any) -> Any:
+            self._settle()
+            self._running.append(part)
+            try:
+                return function(*args, **settings)
+            finally:
+                self._settle()
+                self._running.pop()
+
+        return timed
+
+    def _settle(self) -> None:
+        """Book the time since the last change on the part that was running."""
+        self._wait()
+        now = time.perf_counter()
+        if self._running:
+            self.seconds[self._running[-1]] += now - self._since
+        self._since = now
+
+
+def _train(training: Optimisation, steps: int) -> None:
+    for _ in training.steps(until=training.step + steps):
+        pass
+
+
+@contextlib.contextmanager
+def _timed(owner: Any, name: str, part: str, watch: Stopwatch) -> Iterator[None]:
+    """Within: the function `name` of a class or module is timed."""
+    before = vars(owner).get(name, getattr(owner, name))
+    timed = watch.time(part, getattr(owner, name))
+    bound = isinstance(before, staticmethod | classmethod)  # its attribute takes no self
+    setattr(owner, name, staticmethod(timed) if bound else timed)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
