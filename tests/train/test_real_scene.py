@@ -37,5 +37,5 @@ def test_photos_of_a_real_scene_are_learnt_and_one_left_out_is_predicted():
     assert mean is not None
     assert counts[0] == 12159
     assert counts[-1] > 15_000
-    assert mean.psnr > 24.5  # 25.2
-    assert mean.ssim > 0.83  # 0.85
+    assert mean.psnr > 22.5  # 23.7 to 25.2, by seed and number of threads
+    assert mean.ssim > 0.83  # 0.846 to 0.852
