@@ -21,6 +21,7 @@ from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene, View
 from gaussians.session.camera_path import camera_path
+from gaussians.session.camera_tour import walking_order
 from gaussians.session.machine import choose_device
 from gaussians.session.models import open_models
 from gaussians.storage import replacing
@@ -42,7 +43,7 @@ class Flags:
     scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint=OWN_SCENE)] = None
     """Folder with the cameras."""
     views: Annotated[Literal["test", "train", "all"] | None, tyro.conf.arg(help_behavior_hint=_VIEWS)] = None
-    """Which cameras: the held-out ones, the training ones, or all; a video goes through them by name."""
+    """Which cameras: the held-out ones, the training ones, or all; a video flies past them."""
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint=_MODEL)] = None
     """Which model of a run: student, vanilla, perturbed, dropout."""
     fps: float = 30
@@ -70,7 +71,8 @@ def run(arguments: list[str]) -> int:
     which = flags.views or ("all" if is_film else "test")
     views = _chosen(scene, which)
     if is_film:
-        cameras = camera_path([view.camera for view in views], max(1, round(flags.fps * flags.seconds)))
+        frames = max(1, round(flags.fps * flags.seconds))
+        cameras = camera_path(walking_order([view.camera for view in views]), frames)
         _write_film(flags.out, gaussians, cameras, scene, flags.fps)
         print(f"{flags.out}: {len(cameras)} frames, {flags.fps:g} a second, through {len(views)} cameras")
     else:
