@@ -48,7 +48,7 @@ def test_the_short_way_is_near_the_shortest(seed: int) -> None:
     assert found[0] == 0
     every = ([0, *rest] for rest in itertools.permutations(range(1, 7)))
     shortest = min(_length(np.array(order), ways) for order in every)
-    assert _length(found, ways) < 1.2 * shortest  # worst seen 1.00
+    assert _length(found, ways) < 1.2 * shortest  # worst of 40 seeds: 1.16
 
 
 def test_turns_count_as_well_as_ways() -> None:

@@ -116,8 +116,8 @@ def test_render_makes_a_video(folder: Path, tmp_path: Path) -> None:
     assert frames.shape == (5, 30, 30, 3)
     # The path is a ring through 5 cameras, and so of 5 frames each is what a camera sees.
     expected = picture(gaussians(), ring(5)[2].resized(30, 30)).astype(int)
-    assert np.abs(frames[2] - expected).mean() < 6  # of 255; worst seen 3.6: colour at half resolution
-    assert np.abs(frames[1] - expected).mean() > 12
+    assert np.abs(frames[2] - expected).mean() < 7  # of 255; worst seen 5.1: colour at half resolution
+    assert np.abs(frames[1] - expected).mean() > 20  # another camera; 33
     assert [child.name for child in tmp_path.iterdir()] == ["film.mp4"]
 
 
