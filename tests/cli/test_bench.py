@@ -74,7 +74,7 @@ def test_the_demo_stands_in_for_garden(monkeypatch: pytest.MonkeyPatch, tmp_path
     work = workload(None)
     assert work.name == "demo"
     assert len(work.means) == len(work.colors) == 138_766
-    assert work.camera.width == 648
+    assert (work.camera.width, work.camera.height) == (480, 360)
     assert work.scales.min() > 0
     assert np.isfinite(work.means).all()
     assert work.colors.max() <= 1
