@@ -11,20 +11,22 @@ _NEVER = 1_000_000  # steps; longer than any run
 _PREVIEW = Recipe(
     name="preview",
     teachers=Teachers(
-        fork=450,
+        fork=600,
         optimise=Optimise(
-            steps=600,
+            steps=800,
             sh_every=150,
             densify=Densify(
-                start=100, stop=500, every=50, grad_threshold=1.5e-4, reset_every=_NEVER, cap=60_000
+                start=100, stop=600, every=50, grad_threshold=2e-4, reset_every=_NEVER, cap=45_000
             ),
         ),
-        perturb=Perturb(start=450, stop=551, every=50),
-        dropout=Dropout(start=450, stop=580),
+        perturb=Perturb(start=600, stop=701, every=50),
+        dropout=Dropout(start=600, stop=760),
     ),
+    # Teachers this young are blurred: their labels count little.
     student=Student(
-        optimise=Optimise(steps=400, sh_every=0, densify=_NO_GROWTH),
-        simplify=Simplify(stages=3, start=0, stop=150),
+        label_weight=0.2,
+        optimise=Optimise(steps=1000, sh_every=0, densify=_NO_GROWTH),
+        simplify=Simplify(stages=5, start=0, stop=300),
         structure=Structure(grid=64, every=20),
     ),
 )
@@ -38,7 +40,7 @@ _FAST = Recipe(
         optimise=Optimise(
             steps=5000,
             sh_every=500,
-            densify=Densify(start=200, stop=3000, reset_every=_NEVER, cap=300_000),
+            densify=Densify(start=200, stop=3000, grad_threshold=4e-4, reset_every=_NEVER, cap=300_000),
         ),
         perturb=Perturb(start=2500, stop=4001, every=250),
         dropout=Dropout(start=2500, stop=4500),
