@@ -1,0 +1,1 @@
+"""The studio: a window on a run. The only place that imports dearpygui."""

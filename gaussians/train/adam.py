@@ -22,7 +22,7 @@ class FusedAdam(torch.optim.Optimizer):
     for PyTorch's own fused kernel and 2 ms for its default. Everything else goes through PyTorch's.
     """
 
-    # The undecorated method: PyTorch's decorator would import its compiler, 0.8 s of every start, for nothing.
+    # The undecorated method: PyTorch's decorator imports its compiler, 0.8 s of every start, for nothing.
     add_param_group = torch.optim.Optimizer.add_param_group.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
 
     def __init__(

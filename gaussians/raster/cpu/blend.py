@@ -107,7 +107,7 @@ def finished(state):
 @cache
 def forward_kernel(channels: int) -> Any:
     """The forward kernel for 3 or 4 colour channels, compiled at its first call."""
-    CHANNELS, blend_rows = channels, forward_rows(channels)
+    CHANNELS = channels  # constants only: whatever else a kernel encloses keeps it from being found on disk
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_forward(
@@ -142,7 +142,7 @@ def forward_kernel(channels: int) -> Any:
                 for place in range(begin, starts[tile + 1]):
                     rank = np.int64(ranks[place])
                     first, end = row_range(packed, rank, top, rows)
-                    blend_rows(packed, rank, state, left, top, first, end, place - begin + 1)
+                    forward_rows(CHANNELS, packed, rank, state, left, top, first, end, place - begin + 1)
                     if (place - begin) % EXIT_CHECK == EXIT_CHECK - 1 and finished(state):
                         break
                 for j in range(rows):
@@ -161,7 +161,7 @@ def forward_kernel(channels: int) -> Any:
 @cache
 def backward_kernel(channels: int, extra: str = "") -> Any:
     """The backward kernel for 3 or 4 colour channels; `extra` as in `backward_rows`."""
-    CHANNELS, gradient_rows = channels, backward_rows(channels, extra)
+    CHANNELS, EXTRA = channels, extra
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_backward(
@@ -217,8 +217,19 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                 for place in range(begin + deepest - 1, begin - 1, -1):
                     rank = np.int64(ranks[place])
                     first, end = row_range(packed, rank, top, rows)
-                    gradient_rows(
-                        packed, rank, state, left, top, first, end, place - begin + 1, moments, place
+                    backward_rows(
+                        CHANNELS,
+                        EXTRA,
+                        packed,
+                        rank,
+                        state,
+                        left,
+                        top,
+                        first,
+                        end,
+                        place - begin + 1,
+                        moments,
+                        place,
                     )
 
     return blend_backward

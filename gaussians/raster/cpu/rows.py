@@ -10,7 +10,6 @@ Gaussian fail the same test: no separate flag, no branch.
 # (Numba types are called to build signatures; its stubs don't say so.)
 
 import math
-from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -72,121 +71,110 @@ def _planes(builder: Builder, state: Plane, j: ir.Value, channels: int) -> list[
     return [state.at(builder.add(offset, INT64(plane * PIXELS))) for plane in range(RGB + channels)]
 
 
-@cache
-def forward_rows(channels: int) -> Any:
-    """Kernel function: blend a Gaussian into rows [first, end) of a tile's state."""
+@intrinsic(prefer_literal=True)
+def forward_rows(
+    typingctx: Any, channels: Any, packed: Any, rank: Any, state: Any, left: Any, top: Any, first: Any,
+    end: Any, place: Any,
+) -> Any:  # fmt: skip
+    """Blend a Gaussian into rows [first, end) of a tile's state; `channels` is a constant."""
+    count = channels.literal_value
 
-    @intrinsic
-    def rows(
-        typingctx: Any,
-        packed: Any,
-        rank: Any,
-        state: Any,
-        left: Any,
-        top: Any,
-        first: Any,
-        end: Any,
-        place: Any,
-    ) -> Any:
-        def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-            gaussians = Plane.of(context, builder, signature.args[0], args[0])
-            tile_state = Plane.of(context, builder, signature.args[2], args[2])
-            gaussian = gaussians.at(builder.mul(args[1], INT64(PACKED)))
-            tile = _Tile(builder, gaussian, args[3], args[4])
-            colors = [tile.of(COLOR + channel) for channel in range(channels)]
-            place_number = splat(builder, builder.sitofp(args[7], FLOAT))
-            with cgutils.for_range_slice(builder, args[5], args[6], INT64(1), INT64) as (j, _):
-                _, _, power = tile.row(j)
-                planes = _planes(builder, tile_state, j, channels)
-                alpha = (power >= EXPONENT_MIN).where(power.exp2().at_most(ALPHA_MAX), 0.0)
-                t = planes[TRANSMITTANCE].load()
-                weight = alpha * t
-                after = t - weight
-                live = after > TRANSMITTANCE_MIN
-                weight = live.where(weight, 0.0)
-                planes[TRANSMITTANCE].store(live.where(after, -abs(t)))
-                planes[LAST].store((weight > 0.0).where(place_number, planes[LAST].load()))
-                for plane, color in zip(planes[RGB:], colors, strict=True):
-                    plane.store(weight.times_plus(color, plane.load()))
-            return context.get_dummy_value()
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        gaussians = Plane.of(context, builder, signature.args[1], args[1])
+        tile_state = Plane.of(context, builder, signature.args[3], args[3])
+        gaussian = gaussians.at(builder.mul(args[2], INT64(PACKED)))
+        tile = _Tile(builder, gaussian, args[4], args[5])
+        colors = [tile.of(COLOR + channel) for channel in range(count)]
+        place_number = splat(builder, builder.sitofp(args[8], FLOAT))
+        with cgutils.for_range_slice(builder, args[6], args[7], INT64(1), INT64) as (j, _):
+            _, _, power = tile.row(j)
+            planes = _planes(builder, tile_state, j, count)
+            alpha = (power >= EXPONENT_MIN).where(power.exp2().at_most(ALPHA_MAX), 0.0)
+            t = planes[TRANSMITTANCE].load()
+            weight = alpha * t
+            after = t - weight
+            live = after > TRANSMITTANCE_MIN
+            weight = live.where(weight, 0.0)
+            planes[TRANSMITTANCE].store(live.where(after, -abs(t)))
+            planes[LAST].store((weight > 0.0).where(place_number, planes[LAST].load()))
+            for plane, color in zip(planes[RGB:], colors, strict=True):
+                plane.store(weight.times_plus(color, plane.load()))
+        return context.get_dummy_value()
 
-        whole = types.int64
-        return types.void(packed, whole, state, whole, whole, whole, whole, whole), codegen
-
-    return rows
+    whole = types.int64
+    return types.void(channels, packed, whole, state, whole, whole, whole, whole, whole), codegen
 
 
-@cache
-def backward_rows(channels: int, extra: str) -> Any:
-    """Kernel function: the moments of a Gaussian's gradient over rows [first, end) of a tile's state.
+@intrinsic(prefer_literal=True)
+def backward_rows(
+    typingctx: Any, channels: Any, extra: Any, packed: Any, rank: Any, state: Any, left: Any, top: Any,
+    first: Any, end: Any, place: Any, moments: Any, slot: Any,
+) -> Any:  # fmt: skip
+    """The moments of a Gaussian's gradient over rows [first, end) of a tile's state.
 
-    `extra` fills EXTRA_X and EXTRA_Y: "absgrad" with Σ |2-D gradient| / log2 e, "count" with the number of
-    pixels drawn and 0, "" with zeros.
+    `channels` and `extra` are constants. `extra` fills EXTRA_X and EXTRA_Y: "absgrad" with Σ |2-D gradient| /
+    log2 e, "count" with the number of pixels drawn and 0, "" with zeros.
     """
+    count, kind = channels.literal_value, extra.literal_value
 
-    @intrinsic
-    def rows(
-        typingctx: Any, packed: Any, rank: Any, state: Any, left: Any, top: Any, first: Any, end: Any,
-        place: Any, moments: Any, slot: Any,
-    ) -> Any:  # fmt: skip
-        def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-            gaussians = Plane.of(context, builder, signature.args[0], args[0])
-            tile_state = Plane.of(context, builder, signature.args[2], args[2])
-            target = Plane.of(context, builder, signature.args[8], args[8])
-            tile = _Tile(builder, gaussians.at(builder.mul(args[1], INT64(PACKED))), args[3], args[4])
-            colors = [tile.of(COLOR + channel) for channel in range(channels)]
-            place_number = splat(builder, builder.sitofp(args[7], FLOAT))
-            # Per column: Σ v, Σ v dy, Σ v dy², the extras, the colours. dx enters after the loop.
-            sums = Sums(builder, 5 + channels)
-            with cgutils.for_range_slice(builder, args[5], args[6], INT64(1), INT64) as (j, _):
-                dy, linear, power = tile.row(j)
-                planes = _planes(builder, tile_state, j, channels)
-                drawn = (power >= EXPONENT_MIN) & (planes[LAST].load() >= place_number)
-                alpha = drawn.where(power.exp2().at_most(ALPHA_MAX), 0.0)
-                remains = (1.0 - alpha).reciprocal()
-                t = planes[TRANSMITTANCE].load() * remains
-                weight = alpha * t
-                toward = constant(builder, 0.0)
-                for channel, color in enumerate(colors):
-                    v = planes[RGB + channel].load()
-                    toward = v.times_plus(color, toward)
-                    sums.add_product(5 + channel, weight, v)
-                suffix = planes[SUFFIX].load()
-                # At the clamp alpha no longer depends on the exponent.
-                slope = (power <= EXPONENT_MAX).where(alpha, 0.0)
-                v_power = slope * (toward * t - suffix * remains)
-                planes[TRANSMITTANCE].store(t)
-                planes[SUFFIX].store(weight.times_plus(toward, suffix))
-                v_dy = v_power * dy
-                sums.add(0, v_power)
-                sums.add(1, v_dy)
-                sums.add_product(2, v_dy, dy)
-                if extra == "absgrad":
-                    b_dx = tile.b * tile.dx
-                    sums.add(3, abs(v_power * (tile.a * 2.0).times_plus(tile.dx, linear)))
-                    sums.add(4, abs(v_power * (tile.c * 2.0).times_plus(dy, b_dx)))
-                elif extra == "count":
-                    sums.add(3, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
-            v_dx = sums[0] * tile.dx
-            row = target.at(builder.mul(args[9], INT64(MOMENTS)))
-            for column, lanes in (
-                (S0, sums[0]),
-                (SX, v_dx),
-                (SY, sums[1]),
-                (SXX, v_dx * tile.dx),
-                (SXY, sums[1] * tile.dx),
-                (SYY, sums[2]),
-                (EXTRA_X, sums[3]),
-                (EXTRA_Y, sums[4]),
-                *((V_COLOR + channel, sums[5 + channel]) for channel in range(channels)),
-            ):
-                row.put(column, lanes.total())
-            return context.get_dummy_value()
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        gaussians = Plane.of(context, builder, signature.args[2], args[2])
+        tile_state = Plane.of(context, builder, signature.args[4], args[4])
+        target = Plane.of(context, builder, signature.args[10], args[10])
+        tile = _Tile(builder, gaussians.at(builder.mul(args[3], INT64(PACKED))), args[5], args[6])
+        colors = [tile.of(COLOR + channel) for channel in range(count)]
+        place_number = splat(builder, builder.sitofp(args[9], FLOAT))
+        # Per column: Σ v, Σ v dy, Σ v dy², the extras, the colours. dx enters after the loop.
+        sums = Sums(builder, 5 + count)
+        with cgutils.for_range_slice(builder, args[7], args[8], INT64(1), INT64) as (j, _):
+            dy, linear, power = tile.row(j)
+            planes = _planes(builder, tile_state, j, count)
+            drawn = (power >= EXPONENT_MIN) & (planes[LAST].load() >= place_number)
+            alpha = drawn.where(power.exp2().at_most(ALPHA_MAX), 0.0)
+            remains = (1.0 - alpha).reciprocal()
+            t = planes[TRANSMITTANCE].load() * remains
+            weight = alpha * t
+            toward = constant(builder, 0.0)
+            for channel, color in enumerate(colors):
+                v = planes[RGB + channel].load()
+                toward = v.times_plus(color, toward)
+                sums.add_product(5 + channel, weight, v)
+            suffix = planes[SUFFIX].load()
+            # At the clamp alpha no longer depends on the exponent.
+            slope = (power <= EXPONENT_MAX).where(alpha, 0.0)
+            v_power = slope * (toward * t - suffix * remains)
+            planes[TRANSMITTANCE].store(t)
+            planes[SUFFIX].store(weight.times_plus(toward, suffix))
+            v_dy = v_power * dy
+            sums.add(0, v_power)
+            sums.add(1, v_dy)
+            sums.add_product(2, v_dy, dy)
+            if kind == "absgrad":
+                b_dx = tile.b * tile.dx
+                sums.add(3, abs(v_power * (tile.a * 2.0).times_plus(tile.dx, linear)))
+                sums.add(4, abs(v_power * (tile.c * 2.0).times_plus(dy, b_dx)))
+            elif kind == "count":
+                sums.add(3, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
+        v_dx = sums[0] * tile.dx
+        row = target.at(builder.mul(args[11], INT64(MOMENTS)))
+        for column, lanes in (
+            (S0, sums[0]),
+            (SX, v_dx),
+            (SY, sums[1]),
+            (SXX, v_dx * tile.dx),
+            (SXY, sums[1] * tile.dx),
+            (SYY, sums[2]),
+            (EXTRA_X, sums[3]),
+            (EXTRA_Y, sums[4]),
+            *((V_COLOR + channel, sums[5 + channel]) for channel in range(count)),
+        ):
+            row.put(column, lanes.total())
+        return context.get_dummy_value()
 
-        whole = types.int64
-        return types.void(packed, whole, state, whole, whole, whole, whole, whole, moments, whole), codegen
-
-    return rows
+    whole = types.int64
+    return types.void(
+        channels, extra, packed, whole, state, whole, whole, whole, whole, whole, moments, whole
+    ), codegen
 
 
 @intrinsic
