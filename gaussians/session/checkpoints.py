@@ -26,7 +26,10 @@ class Checkpoints:
         """Replace the stage's checkpoint. `facts` are JSON values: step, seconds, ... Raises StorageError."""
         with replacing(self._tensors(stage)) as temporary:
             metadata = {"facts": json.dumps(dict(facts))}
-            safetensors.torch.save_file(dict(tensors), temporary, metadata=metadata)
+            try:
+                safetensors.torch.save_file(dict(tensors), temporary, metadata=metadata)
+            except safetensors.SafetensorError as error:  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
+                raise OSError(str(error)) from error  # what it makes of a full disk
 
     def load(self, stage: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The stage's tensors and facts; None when there is no checkpoint. Raises RunError."""

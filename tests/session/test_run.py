@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from gaussians.distill.recipe import Recipe
-from gaussians.errors import RunError, StorageError
+from gaussians.errors import RunError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -172,26 +172,6 @@ def test_two_processes_cannot_train_one_run(tmp_path: Path):
         RunDirectory(tmp_path).locked(),
     ):
         pass
-
-
-def test_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    run = begin(tmp_path, tiny.recipe())
-    events = run.events()
-    for event in events:
-        if isinstance(event, StepDone) and event.step == 6:
-            run.save()
-        if isinstance(event, StepDone) and event.step == 9:
-            break
-    checkpoint = (tmp_path / "checkpoints" / "trunk.safetensors").read_bytes()
-
-    def full(*args: object, **kwargs: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("safetensors.torch.save_file", full)
-    with pytest.raises(StorageError, match="No space left on device"):
-        run.save()
-    assert (tmp_path / "checkpoints" / "trunk.safetensors").read_bytes() == checkpoint
-    assert not list(tmp_path.rglob("*.partial*"))
 
 
 def test_given_teachers_take_the_place_of_trained_ones(finished: Path, tmp_path: Path):
