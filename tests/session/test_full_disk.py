@@ -73,9 +73,13 @@ def test_a_full_disk_leaves_the_file_before(write: Callable[[Path], Path], tmp_p
 
 def test_a_log_that_cannot_grow_keeps_its_lines(tmp_path: Path):
     log = MetricsLog(tmp_path / "metrics.jsonl")
-    with full_disk(), pytest.raises(StorageError, match="metrics.jsonl: File too large"):
+
+    def fill() -> None:
         for _ in range(LIMIT):
             log.append(LINE)
+
+    with full_disk(), pytest.raises(StorageError, match=r"metrics\.jsonl: File too large"):
+        fill()
     kept = list(log.lines())
     assert len(kept) > 50
     assert all(line == LINE for line in kept)
@@ -87,6 +91,6 @@ def test_a_log_that_cannot_grow_keeps_its_lines(tmp_path: Path):
 
 def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path):
     directory = RunDirectory(tmp_path / "run")
-    with full_disk(), pytest.raises(StorageError, match="recipe.json"):
+    with full_disk(), pytest.raises(StorageError, match=r"recipe\.json"):
         directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu"))
     assert not directory.exists
