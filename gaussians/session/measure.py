@@ -21,7 +21,7 @@ PROBES = 10  # times in a stage
 
 
 class Probe:
-    """PSNR on a few held-out views now and then while training: cheap, and without effect on it."""
+    """PSNR on a few held-out views, within their masks, while training: cheap, and without effect on it."""
 
     def __init__(self, scene: Scene, device: torch.device) -> None:
         self._views = [scene.test[index] for index in spread_views(len(scene.test), PROBE_VIEWS)]
@@ -34,7 +34,8 @@ class Probe:
         values = [
             psnr(
                 render_view(gaussians, view.camera, self._background, self._device),
-                _photo(view, self._device),
+                view.image,
+                view.mask,
             )
             for view in self._views
         ]
@@ -114,7 +115,3 @@ def _quality(
     for name, metrics in evaluation.per_view:
         quality["per_view"][name] = {"psnr": metrics.psnr, "ssim": metrics.ssim, "flip": metrics.flip}
     return quality
-
-
-def _photo(view: View, device: torch.device) -> Tensor:
-    return torch.tensor(view.image, device=device).float() / 255
