@@ -13,15 +13,14 @@ import tyro
 
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
-from gaussians.distill.budget import parse_budget
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.presets import recipe as preset
 from gaussians.distill.presets import recipe_names
 from gaussians.distill.recipe import Recipe
+from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError, RunError
 from gaussians.io import read_splat
-from gaussians.options import check_bounds
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -118,8 +117,7 @@ def make_recipe(flags: Flags, default: str) -> Recipe:
                 f"--steps {flags.steps}: a factor on the recipe's steps, above 0 and at most 100"
             )
         recipe = recipe.scaled(flags.steps)
-    check_bounds(recipe)
-    parse_budget(recipe.student.budget)
+    check_recipe(recipe)  # again: scaled to very few steps, schedules may no longer fit together
     return recipe
 
 

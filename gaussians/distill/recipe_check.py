@@ -21,7 +21,8 @@ def check_recipe(recipe: Recipe) -> None:
     _check_choice("student.route", student.route, ROUTES)
     _check_choice("teachers.perturb.unit", teachers.perturb.unit, UNITS)
     _check_choice("student.simplify.importance", student.simplify.importance, IMPORTANCES)
-    parse_budget(student.budget)
+    # A file too small for a single Gaussian is too small for any teacher's share.
+    parse_budget(student.budget).count(1, student.optimise.sh_degree)
     for kind in teachers.kinds:
         _check_choice("teachers.kinds", kind, TEACHER_KINDS)
     if teachers.kinds[:1] != ("vanilla",) or len(set(teachers.kinds)) < len(teachers.kinds):

@@ -67,6 +67,7 @@ def test_missing_options_have_their_default_and_whole_numbers_serve_as_floats() 
         ({"student": {"route": "points"}}, "student.optimise.densify.stop"),
         ({"teachers": {"perturb": {"unit": "metre"}}}, "teachers.perturb.unit"),
         ({"student": {"budget": "0"}}, "budget"),
+        ({"student": {"budget": "100B"}}, "a PLY of a single Gaussian takes"),
         ({"student": {"photo_weight": 0, "label_weight": 0}}, "both are 0"),
     ],
 )
