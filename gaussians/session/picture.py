@@ -1,6 +1,8 @@
 """report.png: photo, teachers, student and the student's error, for a few held-out views."""
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +17,13 @@ from gaussians.storage import replacing
 from gaussians.train.evaluate import render_view
 from gaussians.train.metrics import flip_map
 
+PHOTO = "photo"
 VIEWS = 4
 CELL_HEIGHT = 270  # px at most
 MARGIN, CAPTION, HEADER = 6, 18, 30
 # Error 0 to 1: dark to light, and readable without telling red from green.
 HEAT = ((0, 0, 4), (80, 18, 123), (182, 54, 121), (251, 136, 97), (252, 253, 191))
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 INK, FAINT, PAPER = (24, 24, 27), (113, 113, 122), (255, 255, 255)
 
 
@@ -34,7 +38,7 @@ def write_picture(
     }
     rows = []
     for view in chosen:
-        cells = [("photo", view.image)]
+        cells = [(PHOTO, view.image)]
         for name, gaussians in models.items():
             image = render_view(gaussians, view.camera, scene.background, device).cpu().numpy()
             cells.append((name, (image * 255).round().astype(np.uint8)))
@@ -55,31 +59,50 @@ def _error(image: np.ndarray, view: View) -> np.ndarray:
 
 def _sheet(rows: list[tuple[View, list[tuple[str, np.ndarray]]]], report: dict[str, Any]) -> Image.Image:
     font, bold = ImageFont.load_default(13), ImageFont.load_default(16)
-    scaled = [[(name, _fit(image)) for name, image in cells] for _, cells in rows]
-    widths = [max(row[column][1].width for row in scaled) for column in range(len(scaled[0]))]
-    heights = [max(image.height for _, image in row) + 2 * CAPTION for row in scaled]
-    width = sum(widths) + MARGIN * (len(widths) + 1)
-    sheet = Image.new("RGB", (width, HEADER + sum(heights) + MARGIN * (len(heights) + 1)), PAPER)
-    draw = ImageDraw.Draw(sheet)
+    table = [[_cell(view, name, image, report) for name, image in cells] for view, cells in rows]
+    widths = [_width(column, font) for column in zip(*table, strict=True)]
+    heights = [max(cell.picture.height for cell in row) + 2 * CAPTION for row in table]
     share = report["totals"]["student_share"]
     title = f"{report['scene']['name']}: student with {100 * share:.1f} % of the vanilla teacher's Gaussians"
+    width = max(sum(widths) + MARGIN * (len(widths) + 1), math.ceil(bold.getlength(title)) + 2 * MARGIN)
+    sheet = Image.new("RGB", (width, HEADER + sum(heights) + MARGIN * (len(heights) + 1)), PAPER)
+    draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, MARGIN), title, INK, font=bold)
     y = HEADER
-    for (view, _), row, height in zip(rows, scaled, heights, strict=True):
+    for row, height in zip(table, heights, strict=True):
         x = MARGIN
-        for column, (name, image) in enumerate(row):
-            sheet.paste(image, (x, y + 2 * CAPTION))
-            draw.text((x, y), name if column else _short(view.name), INK, font=font)
-            draw.text((x, y + CAPTION - 2), _caption(report, name, view.name), FAINT, font=font)
-            x += widths[column] + MARGIN
+        for cell, column_width in zip(row, widths, strict=True):
+            sheet.paste(cell.picture, (x, y + 2 * CAPTION))
+            draw.text((x, y), cell.title, INK, font=font)
+            draw.text((x, y + CAPTION - 2), cell.caption, FAINT, font=font)
+            x += column_width + MARGIN
         y += height + MARGIN
     return sheet
+
+
+class _Cell(NamedTuple):
+    """A picture and the two lines over it."""
+
+    title: str
+    caption: str
+    picture: Image.Image
+
+
+def _cell(view: View, name: str, image: np.ndarray, report: dict[str, Any]) -> _Cell:
+    title = _short(view.name) if name == PHOTO else name
+    return _Cell(title, _caption(report, name, view.name), _fit(image))
+
+
+def _width(column: Sequence[_Cell], font: Font) -> int:
+    """Of a column, in px: small photos are narrower than what is written over them."""
+    texts = (font.getlength(text) for cell in column for text in (cell.title, cell.caption))
+    return max(math.ceil(max(texts)), *(cell.picture.width for cell in column))
 
 
 def _caption(report: dict[str, Any], model: str, view: str) -> str:
     facts = report["models"].get(model)
     if facts is None:
-        return {"photo": "ground truth"}.get(model, "student against photo")
+        return {PHOTO: "ground truth"}.get(model, "student against photo")
     psnr = facts["per_view"].get(view, {}).get("psnr")
     count = f"{facts['gaussians'] / 1000:.1f} k"
     return count if psnr is None else f"{psnr:.2f} dB, {count}"
