@@ -67,7 +67,10 @@ class Flags:
 
 def run(arguments: list[str]) -> int:
     """The command; see `main`."""
-    return distill(parse(Flags, arguments, "distill", DESCRIPTION))
+    flags: Flags = parse(Flags, arguments, "distill", DESCRIPTION)
+    if flags.resume and flags.scene is None and flags.out is not None and not RunDirectory(flags.out).exists:
+        raise RunError(f"{flags.out}: holds no run to go on with; check the name, or give a scene")
+    return distill(flags)
 
 
 def distill(flags: Flags) -> int:

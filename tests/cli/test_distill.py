@@ -142,3 +142,9 @@ def test_a_used_directory_is_not_overwritten(scene: Path, whole: Path, capsys: p
 def test_resume_refuses_another_recipe(whole: Path, capsys: pytest.CaptureFixture[str]):
     line = refused(capsys, "distill", "--out", str(whole), "--resume", "--budget", "3%", "--recipe", "fast")
     assert "would change the recipe" in line
+
+
+def test_resume_of_no_run_does_not_begin_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    line = refused(capsys, "distill", "--out", str(tmp_path / "mistyped"), "--resume")
+    assert "holds no run" in line
+    assert not (tmp_path / "mistyped").exists()
