@@ -120,15 +120,20 @@ def _lpips_model(device: torch.device) -> Any:
 
 def _prepared(rendered: Image, target: Image, mask: Image | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Render (the photo outside the mask) and photo [H, W, 3] float32, and mask, on the render's device."""
-    image = _tensor(rendered).detach().float().clamp(0, 1)
-    photo = _tensor(target).to(image.device)
-    photo = photo.float() if photo.is_floating_point() else photo.float() / 255
+    image = _unit(rendered).detach().clamp(0, 1)
+    photo = _unit(target).to(image.device)
     if image.shape != photo.shape:
         raise ValueError(f"render {tuple(image.shape)} and photo {tuple(photo.shape)} differ in shape")
     if mask is None:
         return image, photo, None
     counted = _tensor(mask).to(image.device)
     return torch.where(counted[..., None], image, photo), photo, counted
+
+
+def _unit(image: Image) -> Tensor:
+    """As float32 in [0, 1]; 8-bit values are divided by 255, whichever side they come from."""
+    tensor = _tensor(image)
+    return tensor.float() if tensor.is_floating_point() else tensor.float() / 255
 
 
 def _tensor(image: Image) -> Tensor:

@@ -178,3 +178,11 @@ def test_lpips_gets_images_from_minus_one_to_one(
     assert metrics.measure(1 - photo / 255.0, photo).lpips == pytest.approx(
         2 * np.abs(1 - 2 * (photo / 255.0)).mean(), rel=1e-5
     )
+
+
+def test_render_in_8_bits_scores_as_the_same_in_float():
+    rng = np.random.default_rng(5)
+    photo = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    render = np.clip(photo.astype(int) + rng.integers(-9, 10, photo.shape), 0, 255).astype(np.uint8)
+    assert metrics.measure(render, photo) == metrics.measure(render.astype(np.float32) / 255, photo)
+    assert metrics.flip_map(render, photo).mean() < 0.2
