@@ -19,7 +19,7 @@ from gaussians.distill.presets import recipe_names
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.recipe_json import from_json, to_json
-from gaussians.errors import RecipeError, RunError
+from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.clock import SAVE_EVERY
@@ -134,8 +134,11 @@ def _named(name: str) -> Recipe:
         raise RecipeError(f"{path}: no such recipe; there are {', '.join(recipe_names())}") from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"{path}: not readable as a recipe in JSON ({error})") from error
-    # A run's recipe.json serves, too.
-    return from_json(document.get("recipe", document) if isinstance(document, dict) else document)
+    try:
+        # A run's recipe.json serves, too.
+        return from_json(document.get("recipe", document) if isinstance(document, dict) else document)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
 
 
 def _assign(document: dict[str, Any], assignment: str) -> None:
@@ -175,7 +178,9 @@ def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
     """The given teachers by name: the file's, with a number where names repeat or are a model's own."""
     teachers: dict[str, Path] = {}
     for path in paths:
-        read_splat(path)  # what can't be read is said now and not after the scene is loaded
+        # What can't be used is said now and not after the scene is loaded.
+        if len(read_splat(path)) == 0:
+            raise SplatError(f"{path}: holds no Gaussians to learn from; export it again")
         name, number = path.stem, 2
         while name in teachers or name in (TRUNK, LABELS, ENSEMBLE, STUDENT):
             name, number = f"{path.stem}-{number}", number + 1

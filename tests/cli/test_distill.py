@@ -14,6 +14,7 @@ import pytest
 
 from gaussians.cli import main
 from gaussians.distill.recipe_json import to_json
+from gaussians.io import write_splat
 from tests.session import tiny
 from tests.session.test_run import quality
 
@@ -121,6 +122,18 @@ def test_bad_flags_get_one_line_and_leave_nothing(
     out = tmp_path / "run"
     assert said in refused(capsys, "distill", str(scene), "--out", str(out), *flags)
     assert not out.exists()
+
+
+def test_bad_recipes_and_empty_teachers_are_named(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    recipe, teacher = tmp_path / "bad.json", tmp_path / "empty.ply"
+    recipe.write_text('{"teachers": {"forks": 1}}')
+    write_splat(teacher, tiny.true_gaussians(0))
+    begin = ["distill", str(scene), "--out", str(tmp_path / "run")]
+    assert f"{recipe}: teachers.forks: no such option" in refused(capsys, *begin, "--recipe", str(recipe))
+    assert f"{teacher}: holds no Gaussians" in refused(capsys, *begin, "--teacher", str(teacher))
+    assert not (tmp_path / "run").exists()
 
 
 def test_bad_scenes_get_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
