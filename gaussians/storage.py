@@ -72,6 +72,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Delete what killed processes left half-written in a folder; only where no other process writes."""
+    for left in folder.glob(".*.partial*"):
+        if left.is_file():
+            # What cannot be removed costs space and nothing else.
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content`, atomically. Raises StorageError."""
     with replacing(path) as temporary:

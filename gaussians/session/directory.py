@@ -16,7 +16,7 @@ from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError, RunError
 from gaussians.scene import SceneOptions
 from gaussians.session.machine import versions
-from gaussians.storage import write_json
+from gaussians.storage import remove_partial, write_json
 
 RECIPE_FILE, REPORT_FILE = "recipe.json", "report.json"
 
@@ -51,6 +51,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
+        self.labels = path / "labels"
         self.metrics = path / "metrics.jsonl"
         self.report = path / REPORT_FILE
         self.picture = path / "report.png"
@@ -127,6 +128,8 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Within: no other process can work on this run. A killed process leaves no lock behind.
 
+        What one left half-written, up to a checkpoint's size, is deleted at the beginning.
+
         Raises:
             RunError: another process is working on it.
         """
@@ -138,6 +141,8 @@ class RunDirectory:
                 f"{self.path}: another process is training this run; wait for it or stop it"
             ) from None
         try:
+            for folder in (self.path, self.checkpoints, self.splat("").parent, self.labels):
+                remove_partial(folder)
             yield
         finally:
             lock.release()

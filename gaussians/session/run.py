@@ -211,7 +211,7 @@ class Run:
             weights,
             cameras,
             self.scene.background,
-            self.directory.path / "labels",
+            self.directory.labels,
             self.recipe.labels.memory_mb,
         )
         count = sum(len(teacher) for teacher in teachers.values())

@@ -1,6 +1,8 @@
 """A run does all stages, leaves the contract's files, and survives being dropped anywhere."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from gaussians.scene import SceneOptions
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.events import RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.run import Run
+from gaussians.storage import replacing
 from tests.session import tiny
 
 MODELS = ("vanilla", "perturbed", "dropout", "ensemble", "student")
@@ -172,6 +175,21 @@ def test_two_processes_cannot_train_one_run(tmp_path: Path):
         RunDirectory(tmp_path).locked(),
     ):
         pass
+
+
+def test_what_a_killed_process_left_half_written_goes_when_the_run_goes_on(finished: Path, tmp_path: Path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    before = {path for path in run.rglob("*") if path.name != ".lock"}
+    (run / "labels").mkdir()
+    paths = (run / "report.json", run / "teachers/vanilla.ply", run / "checkpoints/trunk.safetensors")
+    for path in (*paths, run / "labels" / "1f.labels"):
+        with replacing(path.with_name(f"whole{path.suffix}")) as whole:
+            whole.write_bytes(b"")
+            shutil.copy(whole, whole.with_name(whole.name.replace(str(os.getpid()), "1")))
+        whole.with_name(f"whole{path.suffix}").unlink()
+    assert len(list(run.rglob("*.partial*"))) == 4
+    with RunDirectory(run).locked():
+        assert {path for path in run.rglob("*") if path.name != ".lock"} == before | {run / "labels"}
 
 
 def test_given_teachers_take_the_place_of_trained_ones(finished: Path, tmp_path: Path):
