@@ -52,6 +52,10 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
     views = load_views(shots, headers, finish, progress)
     train = _flat(views, shots, frozenset(shot.name for shot in shots) - test)
     tested = _flat(views, shots, test)
+    if all(view.mask is not None and not view.mask.any() for view in train):
+        raise SceneError(
+            f"{folder}: its masks leave no pixel to train on; they want white what counts, or should go."
+        )
     points, point_notes = capture.points, ()
     if points is None:
         points = draw_points(train, options.random_points, options.seed)

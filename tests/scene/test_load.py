@@ -175,6 +175,16 @@ EXPECTED = {
 }
 
 
+def test_masks_that_leave_nothing_are_refused(tmp_path: Path) -> None:
+    """Where nothing counts, nothing is wrong: a report would say 100 dB."""
+    write_colmap(tmp_path, pinholes(2))
+    (tmp_path / "masks").mkdir()
+    for index in range(2):
+        Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(tmp_path / f"masks/photo_{index:02d}.png")
+    with pytest.raises(SceneError, match="masks leave no pixel"):
+        load_scene(tmp_path, SceneOptions(test_every=0))
+
+
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/scenes")
 @pytest.mark.parametrize("name", EXPECTED)
