@@ -89,16 +89,26 @@ def distill(flags: Flags) -> int:
         directory.create(dataclasses.replace(plan, device=device.type))
     with directory.locked():
         training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
-        with _stop_requests() as stop, console.training(training.plan) as show:
-            for event in training.events():
-                show(event)
-                if isinstance(event, RunFinished):
-                    console.finished(event, scene)
-                elif stop():
-                    training.save()
-                    console.stopped(directory.path)
-                    return STOPPED
+        finished = _train(training, console)
+    if finished is None:
+        console.stopped(directory.path)
+        return STOPPED
+    console.finished(finished, scene)
     return 0
+
+
+def _train(training: Run, console: Console) -> RunFinished | None:
+    """Do what is left of the run and show it; None: asked to stop, and saved."""
+    # While bars are shown, rich takes over standard output: results are for after them.
+    with _stop_requests() as stop, console.training(training.plan) as show:
+        for event in training.events():
+            show(event)
+            if isinstance(event, RunFinished):
+                return event
+            if stop():
+                break
+        training.save()
+    return None
 
 
 def make_recipe(flags: Flags, default: str) -> Recipe:

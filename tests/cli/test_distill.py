@@ -86,6 +86,19 @@ def test_interrupt_saves_and_says_how_to_go_on(scene: Path, recipe: Path, whole:
     assert quality(report(out)) == quality(report(whole))
 
 
+def test_results_go_to_standard_output_also_below_bars(
+    whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal, and shows bars
+    assert main(["distill", "--out", str(whole), "--resume"]) == 0
+    captured = capsys.readouterr()
+    assert "━━" in captured.err
+    assert "student.ply" not in captured.err
+    lines = captured.out.splitlines()
+    assert sum("perturbed" in line for line in lines) == 1
+    assert lines[-1] == f"picture  {whole / 'report.png'}"
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line on standard error of a refused command line."""
     assert main(list(arguments)) == 2
