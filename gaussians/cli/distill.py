@@ -159,7 +159,7 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     default = "fast" if flags.scene else "preview"
     recipe = make_recipe(flags, default)
     scene = absolute(flags.scene or DEMO)
-    directory = RunDirectory(flags.out or _free_directory(scene.name))
+    directory = RunDirectory(flags.out or free_directory(scene.name))
     if directory.exists:
         raise RunError(
             f"{directory.path}: holds a run already; add --resume to go on with it, or choose another --out"
@@ -212,7 +212,7 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     return dataclasses.replace(plan, device=flags.device or plan.device), directory
 
 
-def _free_directory(name: str) -> Path:
+def free_directory(name: str) -> Path:
     """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that does not exist."""
     path, number = RUNS / name, 2
     while path.exists():

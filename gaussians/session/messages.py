@@ -89,7 +89,8 @@ class View:
     Attributes:
         cell: the cell's name; its frame comes back under it.
         model: "photo", a teacher, "ensemble", "student", "disagreement", or "history:STEP".
-        other: a second model, for comparisons made in the window; None: none.
+        other: a second model, for comparisons made in the window; its frame comes back under the cell's name
+            with "/other" added (`preview.OTHER`); None: none.
     """
 
     cell: str
@@ -198,7 +199,11 @@ class Progressed:
 
 @dataclass(frozen=True)
 class MetricsLogged:
-    """Lines were added to metrics.jsonl."""
+    """Lines were added to metrics.jsonl.
+
+    A resumed run writes the lines since its checkpoint again: the later line of a stage and step holds.
+    A line with "event": "weights" marks a change of the teachers' "weights".
+    """
 
     lines: tuple[dict[str, Any], ...]
 
@@ -212,10 +217,11 @@ class ModelsChanged:
 
 @dataclass(frozen=True)
 class TeachersWeighed:
-    """Teachers' weights as they are now, their share of the label, and the step at which it was changed."""
+    """Teachers' weights as they are now, their shares of the label, and the step after which they hold."""
 
     weights: dict[str, float]
     step: int
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -252,9 +258,11 @@ class Frame:
         image: [H, W, 3] uint8.
         camera: it was rendered from.
         count: Gaussians rendered.
-        psnr: against the photo, on a dataset view; None else.
+        psnr: against the photo at the image's size, on a dataset view; None else.
         seconds: it took.
         sharp: at full size, not the quick one while moving.
+        extra: "step" of a model in training; of "disagreement" the "scale" (the standard deviation, in [0, 1]
+            as colours are, that the brightest colour stands for) and the "mean".
     """
 
     cell: str

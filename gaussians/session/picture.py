@@ -11,6 +11,7 @@ from gaussians.distill.pipeline import ENSEMBLE
 from gaussians.io import read_splat
 from gaussians.scene import Scene, View
 from gaussians.session.directory import RunDirectory
+from gaussians.session.heat import heat_colors
 from gaussians.storage import replacing
 from gaussians.train.evaluate import render_view
 from gaussians.train.metrics import flip_map
@@ -18,8 +19,6 @@ from gaussians.train.metrics import flip_map
 VIEWS = 4
 CELL_HEIGHT = 270  # px at most
 MARGIN, CAPTION, HEADER = 6, 18, 30
-# Error 0 to 1: dark to light, and readable without telling red from green.
-HEAT = ((0, 0, 4), (80, 18, 123), (182, 54, 121), (251, 136, 97), (252, 253, 191))
 INK, FAINT, PAPER = (24, 24, 27), (113, 113, 122), (255, 255, 255)
 
 
@@ -47,10 +46,7 @@ def write_picture(
 
 def _error(image: np.ndarray, view: View) -> np.ndarray:
     """[H, W, 3] uint8: the FLIP error map in colour; pixels that the mask leaves out have no error."""
-    error = flip_map(image, view.image, view.mask)
-    steps = np.linspace(0, 1, len(HEAT))
-    channels = [np.interp(error, steps, [color[channel] for color in HEAT]) for channel in range(3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
+    return heat_colors(flip_map(image, view.image, view.mask))
 
 
 def _sheet(rows: list[tuple[View, list[tuple[str, np.ndarray]]]], report: dict[str, Any]) -> Image.Image:

@@ -1,0 +1,356 @@
+"""The studio's worker: one thread that owns every tensor, trains, and renders what the window looks at."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gaussians.distill.labels import label_shares
+from gaussians.distill.pipeline import LABELS, TRUNK
+from gaussians.errors import RecipeError, RunError, StorageError
+from gaussians.session.events import Event, RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.exporting import export
+from gaussians.session.failures import failure
+from gaussians.session.gallery import Gallery, checked_weights
+from gaussians.session.inbox import Inbox
+from gaussians.session.latest import Latest
+from gaussians.session.live import Live
+from gaussians.session.messages import (
+    Command,
+    Continue,
+    Export,
+    Frame,
+    HistoryGrew,
+    Loading,
+    Look,
+    MetricsLogged,
+    ModelsChanged,
+    OpenRun,
+    OpenScene,
+    OpenSplat,
+    Pause,
+    Progressed,
+    Quit,
+    Report,
+    RunStateChanged,
+    SetPreviewShare,
+    SetTeacherWeight,
+    Start,
+    Step,
+    Stop,
+    TeachersWeighed,
+)
+from gaussians.session.opening import (
+    Opened,
+    keep_finished,
+    no_scene_to_train,
+    open_run,
+    open_scene,
+    open_splat,
+)
+from gaussians.session.outbox import Outbox
+from gaussians.session.painter import Painter
+from gaussians.session.states import TABLE, Reaction, State
+from gaussians.session.training import Ground, Training
+
+Open = OpenScene | OpenRun | OpenSplat
+
+
+class LoadingCancelled(Exception):  # noqa: N818 - nothing went wrong
+    """Raised through a loader when the user wants something else."""
+
+
+class Worker:
+    """The thread behind the window. All methods return at once and may be called from any thread.
+
+    Args:
+        device: where to train and render.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._inbox, self._outbox = Inbox(), Outbox()
+        self._frames: dict[str, Latest[Frame]] = {}
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+        # All below is the thread's own.
+        self._state = State.IDLE
+        self._quitting = False
+        self._opened: Opened | None = None
+        self._training: Training | None = None
+        self._painter = Painter(self._deliver, self._cannot_show)
+        self._told_history: tuple[int, ...] = ()
+        self._obey: dict[type[Command], Callable[[Any], None]] = {
+            OpenScene: self._open,
+            OpenRun: self._open,
+            OpenSplat: self._open,
+            Start: self._start,
+            Pause: lambda _: self._enter(State.PAUSED),
+            Continue: lambda _: self._enter(State.TRAINING),
+            Step: self._step,
+            Stop: lambda _: self._stop(),
+            SetTeacherWeight: self._weigh,
+            Look: self._painter.look,
+            SetPreviewShare: lambda command: self._painter.share(command.share),
+            Export: self._export,
+            Quit: self._quit,
+        }
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def send(self, command: Command) -> None:
+        """Ask for something."""
+        self._inbox.put(command)
+
+    def reports(self) -> list[Report]:
+        """All reports since the last call, oldest first."""
+        return self._outbox.drain()
+
+    def frame(self, cell: str) -> Frame | None:
+        """The newest frame of a cell since last asked."""
+        slot = self._frames.get(cell)
+        return None if slot is None else slot.take()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs: from `start` until a Quit is carried out."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread to end, which it does after Quit."""
+        self._thread.join(timeout)
+
+    # --- the thread -----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        timeout: float | None = 0.0
+        while not self._quitting:
+            command = self._inbox.next(timeout)
+            if command is not None:
+                self._receive(command)
+                timeout = 0.0
+                continue
+            training = self._state is State.TRAINING
+            painted = self._painter.paint(training)
+            if training:
+                self._advance()
+            timeout = 0.0 if painted or training else self._painter.patience()
+
+    def _receive(self, command: Command) -> None:
+        reaction = TABLE[self._state, type(command)]
+        try:
+            if reaction is Reaction.OBEY:
+                self._obey[type(command)](command)
+            elif reaction is Reaction.REFUSE:
+                raise RunError("A run is under way; stop it first")
+        except Exception as error:  # the thread outlives whatever goes wrong
+            self._outbox.put(failure(_INTENTIONS[type(command)], error))
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        if state is not State.LOADING:
+            self._outbox.put(RunStateChanged(state.value))
+
+    # --- opening --------------------------------------------------------------------------------------------
+
+    def _open(self, command: Open) -> None:
+        if self._training is not None:
+            self._stop()
+        before = self._state
+        self._enter(State.LOADING)
+        try:
+            opened = self._read(command)
+        except LoadingCancelled:
+            self._enter(before)
+            return
+        except Exception:
+            self._enter(before)
+            raise
+        self._opened = opened
+        self._outbox.put(opened.message)
+        self._show(opened.gallery)
+        self._enter(State.FINISHED if opened.is_finished else State.IDLE)
+        self._tell_models()
+        if opened.problem is not None:
+            self._outbox.put(
+                failure("The run's scene can't be read; its models are shown alone", opened.problem)
+            )
+
+    def _read(self, command: Open) -> Opened:
+        if isinstance(command, OpenScene):
+            return open_scene(command.path, command.options, self._device, self._progress)
+        if isinstance(command, OpenRun):
+            return open_run(command.path, self._device, self._progress)
+        return open_splat(command.path, self._device, self._progress)
+
+    def _progress(self, what: str, done: int, total: int) -> None:
+        self._outbox.put(Loading(what, done, total))
+        if self._inbox.interrupts_loading():
+            raise LoadingCancelled
+
+    # --- training -------------------------------------------------------------------------------------------
+
+    def _start(self, command: Start) -> None:
+        opened = self._opened
+        if opened is None or opened.scene is None or opened.source is None:
+            raise RunError(no_scene_to_train(opened.problem if opened is not None else None))
+        ground = Ground(opened.scene, *opened.source)
+        training = Training(command.directory, command.recipe, ground, self._device, self._log, self._breathe)
+        run, gallery = training.run, opened.gallery
+        if training.directory.path == opened.run_path:
+            if gallery.weights != run.weights:
+                run.weigh(gallery.weights)  # set while the run was not under way
+        else:
+            gallery = Gallery(self._device, run.teachers, run.weights, opened.scene)
+        gallery.live, gallery.history = self._live, run.history
+        self._training = training
+        self._opened = opened.training_in(training.directory.path, command.recipe, gallery)
+        if gallery is not opened.gallery:
+            self._show(gallery)
+        self._enter(State.TRAINING)
+        self._tell_models()
+
+    def _advance(self) -> Event | None:
+        """Let the run go on to its next event, and tell of it."""
+        training = self._training
+        assert training is not None, "the state says so"
+        try:
+            event = training.advance()
+        except Exception as error:  # the thread outlives whatever goes wrong
+            self._fail(training, error)
+            return None
+        if event is None:
+            self._finish(training)
+            return None
+        if isinstance(event, StageFinished) and event.stage.name not in (TRUNK, LABELS):
+            gallery = self._gallery()
+            keep_finished(gallery, training.directory, event.stage.model, event.facts["gaussians"])
+        self._outbox.put(Progressed(event))
+        if isinstance(event, StepDone):
+            self._tell_history()
+        elif isinstance(event, StageStarted | StageFinished):
+            self._tell_models()
+        if isinstance(event, RunFinished):
+            self._finish(training)
+        return event
+
+    def _step(self, command: Step) -> None:
+        while self._state is State.PAUSED and not isinstance(self._advance(), StepDone | None):
+            pass
+
+    def _stop(self) -> None:
+        """Save and end the run. Where it can't be saved it stays, paused, and the error is raised."""
+        training = self._training
+        if training is None:
+            return
+        self._enter(State.STOPPING)
+        try:
+            training.save()
+        except StorageError:
+            self._enter(State.PAUSED)
+            raise
+        self._close(training)
+        self._enter(State.IDLE)
+
+    def _fail(self, training: Training, error: Exception) -> None:
+        """The run can't go on: save what can be saved, and tell of it."""
+        self._outbox.put(failure("The run stopped; Start goes on from its last checkpoint", error))
+        if isinstance(error, StorageError):  # between two steps: the parameters are sound
+            try:
+                training.save()
+            except StorageError as again:
+                self._outbox.put(failure("The newest steps could not be saved", again))
+        self._close(training)
+        self._enter(State.IDLE)
+
+    def _finish(self, training: Training) -> None:
+        self._close(training)
+        self._enter(State.FINISHED)
+
+    def _close(self, training: Training) -> None:
+        """Let go of the run; the model being trained stays to be looked at, as it is now."""
+        live = training.run.live
+        if live is not None:
+            frozen = live.gaussians.detached()
+            self._gallery().keep(live.model, len(frozen), lambda: frozen)
+        self._training = None
+        training.close()
+        self._tell_models()
+
+    def _weigh(self, command: SetTeacherWeight) -> None:
+        gallery = self._gallery()
+        if command.teacher not in gallery.weights:
+            raise RecipeError(f"{command.teacher}: no such teacher; there are {', '.join(gallery.weights)}")
+        weights = checked_weights({**gallery.weights, command.teacher: command.weight})
+        gallery.weights = weights
+        step = 0 if self._training is None else self._training.run.weigh(weights)
+        self._tell_weights(step)
+
+    def _quit(self, command: Quit) -> None:
+        self._quitting = True
+        self._stop()
+
+    # --- telling --------------------------------------------------------------------------------------------
+
+    def _export(self, command: Export) -> None:
+        self._outbox.put(export(self._gallery(), command.model, command.path))
+
+    def _gallery(self) -> Gallery:
+        if self._opened is None:
+            raise RunError("nothing is open; open a scene, a run or a splat file first")
+        return self._opened.gallery
+
+    def _live(self) -> Live | None:
+        return None if self._training is None else self._training.run.live
+
+    def _show(self, gallery: Gallery) -> None:
+        self._painter.show(gallery)
+        self._told_history = ()
+        self._tell_weights(0)
+
+    def _deliver(self, frame: Frame) -> None:
+        self._frames.setdefault(frame.cell, Latest()).put(frame)
+
+    def _cannot_show(self, model: str, error: Exception) -> None:
+        self._outbox.put(failure(f"{model} can't be shown", error))
+
+    def _breathe(self) -> None:
+        """In long work of the run: the camera still moves."""
+        look = self._inbox.newest_look()
+        if look is not None:
+            self._painter.look(look)
+        self._painter.paint(training=True)
+
+    def _log(self, line: dict[str, Any]) -> None:
+        self._outbox.put(MetricsLogged((line,)))
+
+    def _tell_models(self) -> None:
+        gallery = self._gallery()
+        self._outbox.put(ModelsChanged(gallery.counts()))
+        self._tell_history()
+
+    def _tell_weights(self, step: int) -> None:
+        weights = dict(self._gallery().weights)
+        if weights:
+            self._outbox.put(TeachersWeighed(weights, step, label_shares(weights)))
+
+    def _tell_history(self) -> None:
+        history = self._gallery().history
+        if history is not None and history.steps != self._told_history:
+            self._told_history = history.steps
+            self._outbox.put(HistoryGrew(history.steps))
+
+
+_INTENTIONS: dict[type[Command], str] = {
+    OpenScene: "The scene was not opened",
+    OpenRun: "The run was not opened",
+    OpenSplat: "The file was not opened",
+    Start: "The run was not started",
+    Step: "The step was not made",
+    Stop: "The run was not saved, and is paused",
+    SetTeacherWeight: "The teacher was not weighed",
+    Export: "The model was not exported",
+    Quit: "The run could not be saved; its last checkpoint is there",
+}
