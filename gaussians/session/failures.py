@@ -5,7 +5,34 @@ import traceback
 import torch
 
 from gaussians.errors import DistilleryError
-from gaussians.session.messages import Failed
+from gaussians.session.messages import (
+    Command,
+    Export,
+    Failed,
+    OpenRun,
+    OpenScene,
+    OpenSplat,
+    Quit,
+    SetTeacherWeight,
+    Start,
+    Stop,
+)
+
+_OUTCOMES: dict[type[Command], str] = {
+    OpenScene: "The scene was not opened",
+    OpenRun: "The run was not opened",
+    OpenSplat: "The file was not opened",
+    Start: "The run was not started",
+    Stop: "The run was not saved, and is paused",
+    SetTeacherWeight: "The teacher was not weighed",
+    Export: "The model was not exported",
+    Quit: "The run could not be saved; its last checkpoint is there",
+}
+
+
+def failed_command(command: Command, error: BaseException) -> Failed:
+    """The report of an error that a command ran into."""
+    return failure(_OUTCOMES.get(type(command), f"{type(command).__name__} failed"), error)
 
 
 def failure(what: str, error: BaseException) -> Failed:

@@ -9,7 +9,7 @@ import torch
 
 from gaussians.errors import RunError, StorageError
 from gaussians.model import Gaussians
-from gaussians.storage import replacing
+from gaussians.session.tensor_file import write_tensors
 
 HISTORY = "history:"
 """Before the step, in the name of a model of the past."""
@@ -56,8 +56,7 @@ class History:
         }
         path = self._path(step)
         with contextlib.suppress(StorageError):
-            with replacing(path) as temporary:
-                safetensors.torch.save_file(tensors, temporary)
+            write_tensors(path, tensors)
             self._sizes[step] = path.stat().st_size
             self._thin()
 

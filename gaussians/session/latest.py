@@ -3,6 +3,8 @@
 import threading
 from typing import Generic, TypeVar
 
+from gaussians.session.messages import Frame
+
 T = TypeVar("T")
 
 
@@ -23,3 +25,19 @@ class Latest(Generic[T]):
         with self._lock:
             value, self._value = self._value, None
             return value
+
+
+class Frames:
+    """A slot for the newest frame of each cell."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, Latest[Frame]] = {}
+
+    def put(self, frame: Frame) -> None:
+        """Replace the frame of its cell."""
+        self._slots.setdefault(frame.cell, Latest()).put(frame)
+
+    def take(self, cell: str) -> Frame | None:
+        """The newest frame of a cell since last taken."""
+        slot = self._slots.get(cell)
+        return None if slot is None else slot.take()

@@ -43,7 +43,7 @@ class OpenSplat:
 
 @dataclass(frozen=True)
 class CancelLoading:
-    """Stop loading; what was open before stays open."""
+    """Stop loading; what was open before stays open. Answered by RunStateChanged, as any end of loading."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """Opening a scene, a run or a splat file: everything read, and described for the window."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from gaussians.camera import Camera
-from gaussians.distill.pipeline import STUDENT, label_weights, plan
+from gaussians.distill.pipeline import LABELS, STUDENT, TRUNK, Stage, label_weights, plan
 from gaussians.distill.recipe import Recipe
-from gaussians.errors import DistilleryError, SceneError
+from gaussians.errors import DistilleryError, RunError, SceneError
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Progress, Scene, SceneOptions, View, load_scene
@@ -18,6 +19,7 @@ from gaussians.scene.pixels import resampled
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.gallery import Gallery
+from gaussians.session.ground import Ground
 from gaussians.session.history import History
 from gaussians.session.messages import SceneOpened
 from gaussians.session.metrics import MetricsLog
@@ -33,20 +35,25 @@ class Opened:
     """What is open.
 
     Attributes:
-        scene: None: a splat file, or a run whose scene cannot be read any more.
-        source: where the scene is read from, and how; None as above.
+        ground: to train on; None: a splat file, or a run whose scene cannot be read any more.
         gallery: of the models that are there.
         message: describes it to the window.
         problem: why the scene of a run could not be read.
         is_finished: whether it is a run whose student is finished.
     """
 
-    scene: Scene | None
-    source: tuple[Path, SceneOptions] | None
+    ground: Ground | None
     gallery: Gallery
     message: SceneOpened
     problem: DistilleryError | None = None
     is_finished: bool = False
+
+    def trainable(self) -> Ground:
+        """The ground. Raises RunError, saying why there is none."""
+        if self.ground is not None:
+            return self.ground
+        why = "a splat file has no photos to train on; open a folder of photos"
+        raise RunError(str(self.problem) if self.problem is not None else why)
 
     @property
     def run_path(self) -> Path | None:
@@ -63,7 +70,7 @@ def open_scene(path: Path, options: SceneOptions, device: torch.device, progress
     scene = load_scene(path, options, progress)
     gallery = Gallery(device, (), {}, scene)
     message = _described(scene, gallery, progress)
-    return Opened(scene, (path.resolve(), options), gallery, message)
+    return Opened(Ground(scene, path.resolve(), options), gallery, message)
 
 
 def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
@@ -97,8 +104,8 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
     else:
         message = replace(_described(scene, gallery, progress), run=run)
     finished = Checkpoints(directory.checkpoints).finished(STUDENT) is not None
-    source = None if scene is None else (planned.scene, planned.options)
-    return Opened(scene, source, gallery, replace(message, metrics=metrics), problem, finished)
+    ground = None if scene is None else Ground(scene, planned.scene, planned.options)
+    return Opened(ground, gallery, replace(message, metrics=metrics), problem, finished)
 
 
 def open_splat(path: Path, device: torch.device, progress: Progress) -> Opened:
@@ -107,13 +114,27 @@ def open_splat(path: Path, device: torch.device, progress: Progress) -> Opened:
     gaussians = read_splat(path)
     gallery = Gallery(device, (path.stem,), {path.stem: 1.0})
     gallery.keep(path.stem, len(gaussians), lambda: gaussians)
-    return Opened(None, None, gallery, _described_models(path, gallery, (path.stem,), None))
+    return Opened(None, gallery, _described_models(path, gallery, (path.stem,), None))
 
 
-def keep_finished(gallery: Gallery, directory: RunDirectory, model: str, count: int) -> None:
-    """Show a model that the run has written, from now on."""
-    path = directory.splat(model)
-    gallery.keep(model, count, lambda: read_splat(path))
+def keep_finished(gallery: Gallery, directory: RunDirectory, stage: Stage, facts: Mapping[str, Any]) -> None:
+    """Show the model that a finished stage has made, from now on.
+
+    The trunk has written none: until the next teacher goes on from it, it is read from its checkpoint.
+    """
+    path, checkpoints = directory.splat(stage.model), Checkpoints(directory.checkpoints)
+    if stage.name == TRUNK and not path.is_file():
+        keep_checkpoint(gallery, checkpoints, stage)
+    elif stage.name not in (TRUNK, LABELS):
+        gallery.keep(stage.model, facts["gaussians"], lambda: read_splat(path))
+
+
+def keep_checkpoint(gallery: Gallery, checkpoints: Checkpoints, stage: Stage) -> None:
+    """Show the model of a stage as its checkpoint has it, if there is one. Raises RunError."""
+    checkpoint = checkpoints.load(stage.name)
+    if checkpoint is not None:
+        gaussians = Gaussians(**{field: checkpoint[0][f"params.{name}"] for name, field in FIELDS.items()})
+        gallery.keep(stage.model, len(gaussians), lambda: gaussians)
 
 
 def _keep_models(gallery: Gallery, directory: RunDirectory, planned: RunPlan, views: int) -> None:
@@ -121,17 +142,10 @@ def _keep_models(gallery: Gallery, directory: RunDirectory, planned: RunPlan, vi
     checkpoints = Checkpoints(directory.checkpoints)
     for stage in plan(planned.recipe, views, tuple(planned.teachers)):
         facts = checkpoints.finished(stage.name)
-        if facts is not None and directory.splat(stage.model).is_file():
-            keep_finished(gallery, directory, stage.model, facts["gaussians"])
-            continue
-        checkpoint = checkpoints.load(stage.name)
-        if checkpoint is not None and not directory.splat(stage.model).is_file():
-            tensors = {field: checkpoint[0][f"params.{name}"] for name, field in FIELDS.items()}
-            gallery.keep(stage.model, len(tensors["means"]), _constant(Gaussians(**tensors)))
-
-
-def _constant(gaussians: Gaussians) -> Callable[[], Gaussians]:
-    return lambda: gaussians
+        if facts is not None:
+            keep_finished(gallery, directory, stage, facts)
+        else:
+            keep_checkpoint(gallery, checkpoints, stage)
 
 
 def _described(scene: Scene, gallery: Gallery, progress: Progress) -> SceneOpened:
@@ -204,10 +218,3 @@ def _centre(cameras: Sequence[Camera], points: np.ndarray) -> np.ndarray:
     nearest = np.linalg.solve(matrix, right)
     in_front = [float(camera.forward @ (nearest - camera.centre)) > 0 for camera in cameras]
     return nearest if np.mean(in_front) > 0.5 else fallback
-
-
-def no_scene_to_train(problem: DistilleryError | None) -> str:
-    """Why a run cannot be started."""
-    return (
-        str(problem) if problem is not None else "nothing to train on is open; open a folder of photos first"
-    )

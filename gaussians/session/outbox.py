@@ -9,8 +9,8 @@ from gaussians.session.messages import HistoryGrew, Loading, MetricsLogged, Prog
 class Outbox:
     """A queue of reports between two threads.
 
-    Loading, the progress of steps and the list of snapshots conflate: only the newest is kept, at its place among the others.
-    Lines of metrics gather in one report. Everything else is kept, in order.
+    Loading, the progress of steps and the list of snapshots conflate: only the newest is kept. Lines of
+    metrics gather in one report. Everything else is kept, in order.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ class Painter:
     def __init__(self, deliver: Callable[[Frame], None], fail: Callable[[str, Exception], None]) -> None:
         self._deliver, self._fail = deliver, fail
         self._previews = Previews()
-        self._told: set[str] = set()
+        self._told: set[tuple[str, type[Exception]]] = set()
         self.gallery: Gallery | None = None
 
     def show(self, gallery: Gallery | None) -> None:
@@ -48,8 +48,8 @@ class Painter:
             self._render(shot)
         except Exception as error:  # whatever goes wrong, the window lives on
             self._previews.failed(shot)
-            if str(error) not in self._told:
-                self._told.add(str(error))
+            if (shot.model, type(error)) not in self._told:
+                self._told.add((shot.model, type(error)))
                 self._fail(shot.model, error)
         return True
 

@@ -12,9 +12,9 @@ OTHER = "/other"
 """Added to a cell's name for the frame of the second model of its comparison."""
 STILL_AFTER = 0.3  # seconds without a new camera
 IDLE_SHARE = 0.1  # of the worker's time, to show what training changes
+MOST_CREDIT = 0.1  # seconds of rendering that may be saved up
 MOVING_SECONDS = 0.06  # a round of all cells may take, while the user moves
 SCALES = (1.0, 0.75, 0.5, 0.35, 0.25)
-_LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,15 @@ class Previews:
         self._shown: dict[str, _Shown] = {}
         self._costs: dict[tuple[str, float], float] = {}
         self._failed: set[tuple[str, int]] = set()
-        self._last = (-1e9, 0.0)  # when the last shot was finished, and how long it took
+        self._credit, self._settled = 0.0, -1e9  # seconds that shots may take now, and when that was reckoned
+        self._is_charged = False
 
     def look(self, look: Look, now: float) -> None:
         """Show this from now on."""
         before = self.newest
         if before is None or not _same_place(before, look):
+            if not self.is_moving(now):
+                self._credit = max(0.0, self._credit)  # who begins to move need not wait for what was before
             self._serial += 1
             self._arrived = (now, self._arrived[0])
             self._failed.clear()
@@ -102,17 +105,18 @@ class Previews:
         if look is None:
             return None
         asked, refresh = self._wanted(look, version, moving)
-        if asked and self._may(self.share, now, training):
-            return asked[0]
-        if not asked and refresh and self._may(IDLE_SHARE, now, training):
-            return refresh[0]
-        return None
+        self._settle(self.share if asked or moving else IDLE_SHARE, now)
+        self._is_charged = training
+        if training and self._credit <= 0:
+            return None
+        return next(iter(asked or refresh), None)
 
     def done(self, shot: Shot, seconds: float, now: float) -> None:
         """A shot was rendered in so many seconds."""
-        self._last = (now, seconds)
+        if self._is_charged:
+            self._credit -= seconds
         self._shown[shot.cell] = _Shown(shot, now)
-        key = (shot.model, shot.scale)
+        key = (_kind(shot.model), shot.scale)
         self._costs[key] = 0.5 * (self._costs.get(key, seconds) + seconds)
 
     def failed(self, shot: Shot) -> None:
@@ -125,17 +129,16 @@ class Previews:
             return None
         return max(0.001, self._arrived[0] + STILL_AFTER - now)
 
-    def _may(self, share: float, now: float, training: bool) -> bool:
-        """Whether training has had its time since the last shot."""
-        share = min(1.0, max(_LEAST_SHARE, share))
-        ended, took = self._last
-        return not training or now - ended >= took * (1 - share) / share
+    def _settle(self, share: float, now: float) -> None:
+        """Earn this share of the time since the last call."""
+        self._credit = min(MOST_CREDIT, self._credit + share * (now - self._settled))
+        self._settled = now
 
     def _wanted(
         self, look: Look, version: Callable[[str], Hashable | None], moving: bool
     ) -> tuple[list[Shot], list[Shot]]:
         """Shots that the user waits for, and those that show what training changed: most urgent first."""
-        new: list[tuple[int, str, Shot]] = []
+        new: list[tuple[str, Shot]] = []
         blurred, outdated = [], []
         targets = list(_targets(look))
         for cell, model in targets:
@@ -146,12 +149,12 @@ class Previews:
             shot = self._shot(look, cell, model, now_version, scale)
             shown = self._shown.get(cell)
             if shown is None or shown.shot.model != model or shown.shot.serial != self._serial:
-                new.append((len(new), cell, shot))
+                new.append((cell, shot))
             elif not moving and not shown.shot.sharp:
                 blurred.append(shot)
             elif not moving and shown.shot.version != now_version:
                 outdated.append((shown.at, shot))
-        ordered = self._in_turn([(cell, shot) for _, cell, shot in new], moving)
+        ordered = self._in_turn(new, moving)
         return ordered + blurred, [shot for _, shot in sorted(outdated, key=lambda pair: pair[0])]
 
     def _in_turn(self, new: list[tuple[str, Shot]], moving: bool) -> list[Shot]:
@@ -186,13 +189,12 @@ class Previews:
 
     def _expected(self, model: str, scale: float) -> float | None:
         """Seconds that a frame takes: as measured, or from the nearest measured size by area."""
-        if (model, scale) in self._costs:
-            return self._costs[model, scale]
-        known = [measured for name, measured in self._costs if name == model]
+        kind = _kind(model)
+        known = [measured for name, measured in self._costs if name == kind]
         if not known:
             return None
         nearest = min(known, key=lambda measured: abs(measured - scale))
-        return self._costs[model, nearest] * (scale / nearest) ** 2
+        return self._costs[kind, nearest] * (scale / nearest) ** 2
 
 
 def _targets(look: Look) -> Iterator[tuple[str, str]]:
@@ -201,6 +203,11 @@ def _targets(look: Look) -> Iterator[tuple[str, str]]:
         yield view.cell, view.model
         if view.other is not None:
             yield view.cell + OTHER, view.other
+
+
+def _kind(model: str) -> str:
+    """Models whose rendering costs the same: all snapshots of the history are one."""
+    return model.partition(":")[0]
 
 
 def _same_place(one: Look, other: Look) -> bool:

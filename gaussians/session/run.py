@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from gaussians.camera import Camera
-from gaussians.distill.labels import SoftLabels, label_shares, render_labels
+from gaussians.distill.labels import label_shares
 from gaussians.distill.pipeline import (
     ENSEMBLE,
     LABELS,
@@ -43,6 +42,7 @@ from gaussians.session.events import (
     StepDone,
 )
 from gaussians.session.history import History
+from gaussians.session.label_stage import labels_of
 from gaussians.session.live import Live
 from gaussians.session.machine import memory_in_use
 from gaussians.session.measure import Probe, measured, measured_ensemble, verified
@@ -96,6 +96,7 @@ class Run:
         self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
         self.history = History(directory.path / "history", recipe.student.optimise.steps)
         self._student_labels: ReweighedLabels | None = None
+        self._stage = self.plan[0]
         # The stage being trained: what `save` saves.
         self._current: tuple[Stage, Optimisation, StageClock] | None = None
 
@@ -107,6 +108,7 @@ class Run:
             TrainingError: an optimisation diverged.
         """
         for index, stage in enumerate(self.plan):
+            self._stage = stage
             facts = self._checkpoints.finished(stage.name)
             if facts is not None:
                 yield StageFinished(stage, facts, resumed=True)
@@ -152,16 +154,15 @@ class Run:
         return self._current[1].step if self._current is not None else 0
 
     def _note_weights(self) -> None:
-        stage, step = (self._current[0], self._current[1].step) if self._current else (self.plan[0], 0)
-        self._append(
-            {"stage": stage.name, "model": stage.model, "step": step, "event": WEIGHTS, WEIGHTS: self.weights}
-        )
+        step = 0 if self._current is None else self._current[1].step
+        self._append(self._stage, step, {"event": WEIGHTS, WEIGHTS: self.weights})
 
-    def _append(self, line: dict[str, Any]) -> None:
-        line = {"time": round(time.time(), 3), **line}
-        self._metrics.append(line)
+    def _append(self, stage: Stage, step: int, values: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl."""
+        head = {"time": round(time.time(), 3), "stage": stage.name, "model": stage.model, "step": step}
+        self._metrics.append(head | values)
         if self._on_line is not None:
-            self._on_line(line)
+            self._on_line(head | values)
 
     def _adopt(self, stage: Stage, index: int) -> Iterator[Event]:
         """Copy a given teacher into the run as PLY, and measure it."""
@@ -216,18 +217,12 @@ class Run:
     def _log(self, stage: Stage, stats: StepStats, gaussians: Gaussians) -> StepDone:
         psnr = self._probe.psnr(gaussians, stats.step, stage.last)
         if stats.terms is not None or psnr is not None:
-            line: dict[str, Any] = {
-                "stage": stage.name,
-                "model": stage.model,
-                "step": stats.step,
-                "count": stats.count,
-            }
+            values: dict[str, Any] = {"count": stats.count}
             if stats.terms is not None:
-                line["loss"] = stats.terms
-                line["memory"] = memory_in_use(self.device)
+                values |= {"loss": stats.terms, "memory": memory_in_use(self.device)}
             if psnr is not None:
-                line["psnr"] = psnr
-            self._append(line)
+                values["psnr"] = psnr
+            self._append(stage, stats.step, values)
         return StepDone(stage, stats.step, stats.count, stats.terms, psnr)
 
     def _close(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> dict[str, Any]:
@@ -266,35 +261,20 @@ class Run:
         clock = StageClock(self.device)
         teachers = {name: self._splat(name) for name in self.teachers}
         weights = dict(self.weights)
-        cameras: list[Camera] = [view.camera for view in self.scene.train]
-        rendering = render_labels(
-            teachers,
-            weights,
-            cameras,
-            self.scene.background,
-            self.directory.path / "labels",
-            self.recipe.labels.memory_mb,
-        )
-        count = sum(len(teacher) for teacher in teachers.values())
-        while True:
-            began = time.perf_counter()
-            try:
-                done = next(rendering)
-            except StopIteration as end:
-                labels: SoftLabels = end.value
-                break
-            clock.step(time.perf_counter() - began, look_at_memory=True)
-            yield StepDone(stage, done, count)
+        folder, memory = self.directory.path / "labels", self.recipe.labels.memory_mb
+        labels = yield from labels_of(stage, teachers, weights, self.scene, folder, memory, clock)
         facts = self._checkpoints.finished(ENSEMBLE)
         if facts is None:
             size = sum(self.directory.splat(name).stat().st_size for name in teachers)
+            count = sum(len(teacher) for teacher in teachers.values())
             facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
             facts |= {"disagreement": float(labels.disagreement.mean())}
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
             self._checkpoints.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
+        cameras = [view.camera for view in self.scene.train]
         self._student_labels = ReweighedLabels(
-            labels, weights, cameras, self.scene.background, self._splat, self.recipe.labels.memory_mb
+            labels, weights, cameras, self.scene.background, self._splat, memory
         )
         self._student_labels.weigh(self.weights)
         return self._student_labels

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,10 @@ import torch
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.errors import RunError
-from gaussians.scene import Scene, SceneOptions
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.events import Event
+from gaussians.session.ground import Ground
 from gaussians.session.run import Run
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What a run is trained on: the scene, where it is read from, and how."""
-
-    scene: Scene
-    path: Path
-    options: SceneOptions
 
 
 class Training:
@@ -66,9 +56,9 @@ class Training:
             raise
         self._events: Iterator[Event] = self.run.events()
 
-    def advance(self) -> Event | None:
-        """Go on to the next event; None: there is no more. Raises as Run.events does."""
-        return next(self._events, None)
+    def advance(self) -> Event:
+        """Go on to the next event, of which RunFinished is the last. Raises as Run.events does."""
+        return next(self._events)
 
     def save(self) -> None:
         """Write a checkpoint. Raises StorageError."""

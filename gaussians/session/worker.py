@@ -6,26 +6,23 @@ from typing import Any
 
 import torch
 
-from gaussians.distill.labels import label_shares
-from gaussians.distill.pipeline import LABELS, TRUNK
 from gaussians.errors import RecipeError, RunError, StorageError
+from gaussians.session.announcer import Announcer
 from gaussians.session.events import Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.exporting import export
-from gaussians.session.failures import failure
+from gaussians.session.failures import failed_command, failure
 from gaussians.session.gallery import Gallery, checked_weights
 from gaussians.session.inbox import Inbox
-from gaussians.session.latest import Latest
+from gaussians.session.latest import Frames
 from gaussians.session.live import Live
+from gaussians.session.loader import Loader, LoadingCancelled, Open
 from gaussians.session.messages import (
     Command,
     Continue,
     Export,
     Frame,
-    HistoryGrew,
-    Loading,
     Look,
     MetricsLogged,
-    ModelsChanged,
     OpenRun,
     OpenScene,
     OpenSplat,
@@ -39,26 +36,12 @@ from gaussians.session.messages import (
     Start,
     Step,
     Stop,
-    TeachersWeighed,
 )
-from gaussians.session.opening import (
-    Opened,
-    keep_finished,
-    no_scene_to_train,
-    open_run,
-    open_scene,
-    open_splat,
-)
+from gaussians.session.opening import Opened, keep_finished
 from gaussians.session.outbox import Outbox
 from gaussians.session.painter import Painter
 from gaussians.session.states import TABLE, Reaction, State
-from gaussians.session.training import Ground, Training
-
-Open = OpenScene | OpenRun | OpenSplat
-
-
-class LoadingCancelled(Exception):  # noqa: N818 - nothing went wrong
-    """Raised through a loader when the user wants something else."""
+from gaussians.session.training import Training
 
 
 class Worker:
@@ -71,15 +54,16 @@ class Worker:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._inbox, self._outbox = Inbox(), Outbox()
-        self._frames: dict[str, Latest[Frame]] = {}
+        self._frames = Frames()
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
         # All below is the thread's own.
         self._state = State.IDLE
         self._quitting = False
         self._opened: Opened | None = None
         self._training: Training | None = None
-        self._painter = Painter(self._deliver, self._cannot_show)
-        self._told_history: tuple[int, ...] = ()
+        self._painter = Painter(self._frames.put, self._cannot_show)
+        self._loader = Loader(device, self._outbox.put, self._inbox.interrupts_loading)
+        self._announcer = Announcer(self._outbox.put)
         self._obey: dict[type[Command], Callable[[Any], None]] = {
             OpenScene: self._open,
             OpenRun: self._open,
@@ -110,8 +94,7 @@ class Worker:
 
     def frame(self, cell: str) -> Frame | None:
         """The newest frame of a cell since last asked."""
-        slot = self._frames.get(cell)
-        return None if slot is None else slot.take()
+        return self._frames.take(cell)
 
     @property
     def is_alive(self) -> bool:
@@ -134,7 +117,7 @@ class Worker:
                 continue
             training = self._state is State.TRAINING
             painted = self._painter.paint(training)
-            if training:
+            if training and not painted:
                 self._advance()
             timeout = 0.0 if painted or training else self._painter.patience()
 
@@ -146,7 +129,7 @@ class Worker:
             elif reaction is Reaction.REFUSE:
                 raise RunError("A run is under way; stop it first")
         except Exception as error:  # the thread outlives whatever goes wrong
-            self._outbox.put(failure(_INTENTIONS[type(command)], error))
+            self._outbox.put(failed_command(command, error))
 
     def _enter(self, state: State) -> None:
         self._state = state
@@ -161,7 +144,7 @@ class Worker:
         before = self._state
         self._enter(State.LOADING)
         try:
-            opened = self._read(command)
+            opened = self._loader.read(command)
         except LoadingCancelled:
             self._enter(before)
             return
@@ -169,48 +152,43 @@ class Worker:
             self._enter(before)
             raise
         self._opened = opened
+        self._painter.show(opened.gallery)
         self._outbox.put(opened.message)
-        self._show(opened.gallery)
         self._enter(State.FINISHED if opened.is_finished else State.IDLE)
-        self._tell_models()
+        self._announcer.all(opened.gallery)
         if opened.problem is not None:
             self._outbox.put(
                 failure("The run's scene can't be read; its models are shown alone", opened.problem)
             )
 
-    def _read(self, command: Open) -> Opened:
-        if isinstance(command, OpenScene):
-            return open_scene(command.path, command.options, self._device, self._progress)
-        if isinstance(command, OpenRun):
-            return open_run(command.path, self._device, self._progress)
-        return open_splat(command.path, self._device, self._progress)
-
-    def _progress(self, what: str, done: int, total: int) -> None:
-        self._outbox.put(Loading(what, done, total))
-        if self._inbox.interrupts_loading():
-            raise LoadingCancelled
-
     # --- training -------------------------------------------------------------------------------------------
 
     def _start(self, command: Start) -> None:
-        opened = self._opened
-        if opened is None or opened.scene is None or opened.source is None:
-            raise RunError(no_scene_to_train(opened.problem if opened is not None else None))
-        ground = Ground(opened.scene, *opened.source)
-        training = Training(command.directory, command.recipe, ground, self._device, self._log, self._breathe)
-        run, gallery = training.run, opened.gallery
-        if training.directory.path == opened.run_path:
-            if gallery.weights != run.weights:
-                run.weigh(gallery.weights)  # set while the run was not under way
-        else:
-            gallery = Gallery(self._device, run.teachers, run.weights, opened.scene)
-        gallery.live, gallery.history = self._live, run.history
+        opened = self._anything_open()
+        training = Training(
+            command.directory, command.recipe, opened.trainable(), self._device, self._log, self._breathe
+        )
+        gallery = self._gallery_of(training, opened)
         self._training = training
         self._opened = opened.training_in(training.directory.path, command.recipe, gallery)
         if gallery is not opened.gallery:
-            self._show(gallery)
+            self._painter.show(gallery)
         self._enter(State.TRAINING)
-        self._tell_models()
+        self._announcer.all(gallery)
+
+    def _gallery_of(self, training: Training, opened: Opened) -> Gallery:
+        """The one that shows this run already, with the weights that were set meanwhile; or a new one."""
+        run, gallery = training.run, opened.gallery
+        if opened.run_path is None or training.directory.path.resolve() != opened.run_path.resolve():
+            gallery = Gallery(self._device, run.teachers, run.weights, run.scene)
+        elif gallery.weights != run.weights:
+            try:
+                run.weigh(gallery.weights)
+            except Exception:
+                training.close()
+                raise
+        gallery.live, gallery.history = self._live, run.history
+        return gallery
 
     def _advance(self) -> Event | None:
         """Let the run go on to its next event, and tell of it."""
@@ -221,19 +199,16 @@ class Worker:
         except Exception as error:  # the thread outlives whatever goes wrong
             self._fail(training, error)
             return None
-        if event is None:
-            self._finish(training)
-            return None
-        if isinstance(event, StageFinished) and event.stage.name not in (TRUNK, LABELS):
-            gallery = self._gallery()
-            keep_finished(gallery, training.directory, event.stage.model, event.facts["gaussians"])
+        if isinstance(event, StageFinished):
+            keep_finished(self._gallery(), training.directory, event.stage, event.facts)
         self._outbox.put(Progressed(event))
         if isinstance(event, StepDone):
-            self._tell_history()
+            self._announcer.history(self._gallery())
         elif isinstance(event, StageStarted | StageFinished):
-            self._tell_models()
+            self._announcer.models(self._gallery())
         if isinstance(event, RunFinished):
-            self._finish(training)
+            self._close(training)
+            self._enter(State.FINISHED)
         return event
 
     def _step(self, command: Step) -> None:
@@ -248,7 +223,7 @@ class Worker:
         self._enter(State.STOPPING)
         try:
             training.save()
-        except StorageError:
+        except Exception:
             self._enter(State.PAUSED)
             raise
         self._close(training)
@@ -265,10 +240,6 @@ class Worker:
         self._close(training)
         self._enter(State.IDLE)
 
-    def _finish(self, training: Training) -> None:
-        self._close(training)
-        self._enter(State.FINISHED)
-
     def _close(self, training: Training) -> None:
         """Let go of the run; the model being trained stays to be looked at, as it is now."""
         live = training.run.live
@@ -277,7 +248,7 @@ class Worker:
             self._gallery().keep(live.model, len(frozen), lambda: frozen)
         self._training = None
         training.close()
-        self._tell_models()
+        self._announcer.models(self._gallery())
 
     def _weigh(self, command: SetTeacherWeight) -> None:
         gallery = self._gallery()
@@ -286,32 +257,31 @@ class Worker:
         weights = checked_weights({**gallery.weights, command.teacher: command.weight})
         gallery.weights = weights
         step = 0 if self._training is None else self._training.run.weigh(weights)
-        self._tell_weights(step)
+        self._announcer.weights(gallery, step)
 
     def _quit(self, command: Quit) -> None:
         self._quitting = True
-        self._stop()
+        try:
+            self._stop()
+        finally:
+            if self._training is not None:
+                self._training.close()
 
-    # --- telling --------------------------------------------------------------------------------------------
+    # --- showing --------------------------------------------------------------------------------------------
 
     def _export(self, command: Export) -> None:
         self._outbox.put(export(self._gallery(), command.model, command.path))
 
-    def _gallery(self) -> Gallery:
+    def _anything_open(self) -> Opened:
         if self._opened is None:
             raise RunError("nothing is open; open a scene, a run or a splat file first")
-        return self._opened.gallery
+        return self._opened
+
+    def _gallery(self) -> Gallery:
+        return self._anything_open().gallery
 
     def _live(self) -> Live | None:
         return None if self._training is None else self._training.run.live
-
-    def _show(self, gallery: Gallery) -> None:
-        self._painter.show(gallery)
-        self._told_history = ()
-        self._tell_weights(0)
-
-    def _deliver(self, frame: Frame) -> None:
-        self._frames.setdefault(frame.cell, Latest()).put(frame)
 
     def _cannot_show(self, model: str, error: Exception) -> None:
         self._outbox.put(failure(f"{model} can't be shown", error))
@@ -325,32 +295,3 @@ class Worker:
 
     def _log(self, line: dict[str, Any]) -> None:
         self._outbox.put(MetricsLogged((line,)))
-
-    def _tell_models(self) -> None:
-        gallery = self._gallery()
-        self._outbox.put(ModelsChanged(gallery.counts()))
-        self._tell_history()
-
-    def _tell_weights(self, step: int) -> None:
-        weights = dict(self._gallery().weights)
-        if weights:
-            self._outbox.put(TeachersWeighed(weights, step, label_shares(weights)))
-
-    def _tell_history(self) -> None:
-        history = self._gallery().history
-        if history is not None and history.steps != self._told_history:
-            self._told_history = history.steps
-            self._outbox.put(HistoryGrew(history.steps))
-
-
-_INTENTIONS: dict[type[Command], str] = {
-    OpenScene: "The scene was not opened",
-    OpenRun: "The run was not opened",
-    OpenSplat: "The file was not opened",
-    Start: "The run was not started",
-    Step: "The step was not made",
-    Stop: "The run was not saved, and is paused",
-    SetTeacherWeight: "The teacher was not weighed",
-    Export: "The model was not exported",
-    Quit: "The run could not be saved; its last checkpoint is there",
-}

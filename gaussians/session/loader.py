@@ -1,0 +1,48 @@
+"""Loading that tells how far it is, and gives up when the user wants something else."""
+
+from collections.abc import Callable
+
+import torch
+
+from gaussians.session.messages import Loading, OpenRun, OpenScene, OpenSplat
+from gaussians.session.opening import Opened, open_run, open_scene, open_splat
+
+Open = OpenScene | OpenRun | OpenSplat
+
+
+class LoadingCancelled(Exception):  # noqa: N818 - nothing went wrong
+    """Raised through a loader when the user wants something else."""
+
+
+class Loader:
+    """Opens what a command names.
+
+    Args:
+        device: where models will be rendered.
+        tell: takes the progress.
+        is_unwanted: asked at each progress, whether to give up.
+    """
+
+    def __init__(
+        self, device: torch.device, tell: Callable[[Loading], None], is_unwanted: Callable[[], bool]
+    ) -> None:
+        self._device, self._tell, self._is_unwanted = device, tell, is_unwanted
+
+    def read(self, command: Open) -> Opened:
+        """Open it.
+
+        Raises:
+            LoadingCancelled: it became unwanted.
+            DistilleryError: it can't be read.
+        """
+        self._progress(f"opening {command.path.name}", 0, 1)
+        if isinstance(command, OpenScene):
+            return open_scene(command.path, command.options, self._device, self._progress)
+        if isinstance(command, OpenRun):
+            return open_run(command.path, self._device, self._progress)
+        return open_splat(command.path, self._device, self._progress)
+
+    def _progress(self, what: str, done: int, total: int) -> None:
+        self._tell(Loading(what, done, total))
+        if self._is_unwanted():
+            raise LoadingCancelled
