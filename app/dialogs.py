@@ -58,7 +58,7 @@ class Dialogs:
     def close(self) -> None:
         """Put away the one in front."""
         if self._open is not None and dpg.does_item_exist(self._open):
-            dpg.delete_item(self._open)
+            dpg.configure_item(self._open, show=False)
         self._open = None
 
     def error(self, failed: Failed) -> None:
@@ -188,28 +188,28 @@ class Dialogs:
     def window(self, title: str, width: int, *, tag: str, closable: bool = True) -> Any:
         """A modal window in the middle; what was in front goes away."""
         self.close()
-        wide = self._px(width)
-        left = max(0, (dpg.get_viewport_client_width() - wide) // 2)
-        top = max(0, dpg.get_viewport_client_height() // 6)
+        wide, high = self._px(width), dpg.get_viewport_client_height()
+        place = [max(0, (dpg.get_viewport_client_width() - wide) // 2), high // 8]
         self._open = tag
-        return inside(
+        sizes = {"width": wide, "min_size": (wide, 40), "max_size": (wide, high * 3 // 4)}
+        if dpg.does_item_exist(
+            tag
+        ):  # kept and filled anew: the toolkit shows no modal window that was deleted
+            dpg.delete_item(tag, children_only=True)
+            dpg.configure_item(tag, show=True, pos=place, **sizes)
+        else:
             dpg.add_window(
                 label=title,
                 tag=tag,
                 modal=True,
-                width=wide,
-                autosize=False,
                 no_resize=True,
-                pos=(left, top),
+                autosize=True,
+                pos=place,
                 no_close=not closable,
                 no_collapse=True,
-                on_close=lambda: self.close(),
-                no_saved_settings=True,
-                min_size=(wide, 40),
-                max_size=(wide, dpg.get_viewport_client_height()),
-                height=0,
+                **sizes,
             )
-        )
+        return inside(tag)
 
     def _file_dialog(self, *, directory_selector: bool) -> None:
         self.close()

@@ -75,7 +75,7 @@ class ExportDialog:
 
     def refresh(self) -> None:
         """Follow the state: how large it is, whether it is written."""
-        if not dpg.does_item_exist("export dialog"):
+        if not dpg.does_item_exist("export dialog") or not dpg.is_item_shown("export dialog"):
             return
         state = self._studio.state
         count = state.counts.get(self._model, 0)

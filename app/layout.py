@@ -98,7 +98,7 @@ class Layout:
         self._order[i], self._order[j] = self._order[j], self._order[i]
 
     def places(self, width: float, height: float, aspect: float) -> dict[str, Rect]:
-        """Where each shown cell lies in an area of this size: the grid that makes the images largest.
+        """Where each shown cell's image lies: the grid that makes them largest, in the middle of the area.
 
         Args:
             width, height: of the area, px.
@@ -111,13 +111,17 @@ class Layout:
             range(1, len(shown) + 1), key=lambda n: _image_area(len(shown), n, width, height, aspect)
         )
         rows = math.ceil(len(shown) / columns)
-        cell_width, cell_height = (width - GAP * (columns - 1)) / columns, (height - GAP * (rows - 1)) / rows
-        places = {}
-        for index, name in enumerate(shown):
-            row, column = divmod(index, columns)
-            x, y = column * (cell_width + GAP), row * (cell_height + GAP)
-            places[name] = Rect(math.floor(x), math.floor(y), math.floor(cell_width), math.floor(cell_height))
-        return places
+        room = Rect(0, 0, (width - GAP * (columns - 1)) / columns, (height - GAP * (rows - 1)) / rows)
+        cell = room.fitted(aspect)
+        across, along = cell.width + GAP, cell.height + GAP
+        left = math.floor((width - columns * across + GAP) / 2)
+        top = math.floor((height - rows * along + GAP) / 2)
+        return {
+            name: Rect(
+                left + index % columns * across, top + index // columns * along, cell.width, cell.height
+            )
+            for index, name in enumerate(shown)
+        }
 
     def at(self, x: float, y: float, width: float, height: float, aspect: float) -> str | None:
         """The cell at a point of the area, or None."""

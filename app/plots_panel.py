@@ -48,9 +48,9 @@ class PlotsPanel:
                         )
                     ):
                         dpg.add_plot_legend(location=dpg.mvPlot_Location_NorthEast, no_menus=True)
-                        dpg.add_plot_axis(dpg.mvXAxis, label=across, tag=f"x {name}")
+                        dpg.add_plot_axis(dpg.mvXAxis, tag=f"x {name}")
                         dpg.add_plot_axis(dpg.mvYAxis, label=along, tag=f"y {name}")
-                    dpg.bind_item_theme(dpg.add_text(" ", tag=f"reading {name}", wrap=0), self._look.faint)
+                    dpg.bind_item_theme(dpg.add_text(across, tag=f"reading {name}", wrap=0), self._look.faint)
                 with inside(dpg.add_tooltip(f"plot title {name}", delay=0.2)):
                     dpg.add_text("Wheel: zoom. Drag: move. Double-click: all of it. Legend: hide a curve.")
 
@@ -107,11 +107,11 @@ class PlotsPanel:
         """The values of all curves at the mouse, as a line below its plot."""
         plots = self._studio.state.curves.plots
         for name, _, across, _, form in PLOTS:
-            words = " "
+            words = across
             if plots[name] and dpg.is_item_hovered(f"plot {name}"):
                 at = dpg.get_plot_mouse_pos()[0]
                 values = {label: curve.at(at) for label, curve in plots[name].items()}
                 read = [f"{label} {value:{form}}" for label, value in values.items() if value is not None]
                 place = f"{across} {at:,.0f}" if across == "step" else f"{at:.1f} {across}"
-                words = f"{place}:  " + ",  ".join(read) if read else " "
+                words = f"{place}:  " + ",  ".join(read) if read else across
             dpg.set_value(f"reading {name}", words)

@@ -11,6 +11,7 @@ from app.theme import Look
 from gaussians.distill.presets import recipe_names
 
 BUDGET = "student.budget"
+COLUMNS = (1.0, 1.3)  # widths of names and fields
 
 
 class RecipePanel:
@@ -26,17 +27,24 @@ class RecipePanel:
         with inside(dpg.add_group(parent=parent, tag="recipe panel")):
             dpg.add_text("", tag="recipe error", wrap=0, show=False)
             dpg.bind_item_theme("recipe error", self._look.bad)
-            with inside(dpg.add_group(horizontal=True)):
-                dpg.add_text("Preset")
-                dpg.add_combo(
-                    recipe_names(), tag="preset", width=-1, callback=lambda _, name: self._choose(name)
-                )
+            note = "A run is under way: changes are for the next one."
+            dpg.bind_item_theme(dpg.add_text(note, tag="recipe note", wrap=0, show=False), self._look.faint)
+            budget = next(field for field in self._form.all_fields() if field.path == BUDGET)
+            with inside(dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)):
+                for weight in COLUMNS:
+                    dpg.add_table_column(init_width_or_weight=weight)
+                with inside(dpg.add_table_row()):
+                    dpg.add_text("Preset")
+                    dpg.add_combo(
+                        recipe_names(), tag="preset", width=-1, callback=lambda _, name: self._choose(name)
+                    )
+                with inside(dpg.add_table_row()):
+                    dpg.add_text("Budget")
+                    dpg.add_input_text(
+                        tag=BUDGET, width=-1, callback=lambda _, value: self._edit(BUDGET, value)
+                    )
             with inside(dpg.add_tooltip("preset", delay=0.4)):
                 dpg.add_text("preview: about a minute on the demo\nfast: a quarter of an hour\npaper: hours")
-            budget = next(field for field in self._form.all_fields() if field.path == BUDGET)
-            with inside(dpg.add_group(horizontal=True)):
-                dpg.add_text("Budget")
-                dpg.add_input_text(tag=BUDGET, width=-1, callback=lambda _, value: self._edit(BUDGET, value))
             with inside(dpg.add_tooltip(BUDGET, delay=0.4)):
                 dpg.add_text(budget.help)
             dpg.add_spacer(height=2)
@@ -55,7 +63,8 @@ class RecipePanel:
             return
         self._shown = key
         dpg.set_value("preset", form.name if form.name != CUSTOM else "custom (edited)")
-        dpg.configure_item("recipe error", show=bool(form.error), default_value=form.error)
+        dpg.configure_item("recipe error", show=bool(form.error))
+        dpg.configure_item("recipe note", show=self._studio.state.busy)
         dpg.set_value("recipe error", form.error)
         for field in self._form.all_fields():
             if not dpg.is_item_active(field.path):
@@ -94,8 +103,8 @@ class RecipePanel:
         if not fields:
             return
         with inside(dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)):
-            dpg.add_table_column(init_width_or_weight=1.0)
-            dpg.add_table_column(init_width_or_weight=1.15)
+            for weight in COLUMNS:
+                dpg.add_table_column(init_width_or_weight=weight)
             for field in fields:
                 with inside(dpg.add_table_row()):
                     name = dpg.add_text(field.label)

@@ -12,7 +12,7 @@ from app.theme import Look
 from gaussians.session.messages import Continue, Pause, Step, Stop
 
 STAGES = {
-    "trunk": "Teachers' common start",
+    "trunk": "Common start",
     "labels": "Soft labels",
     "student": "Student",
 }
@@ -87,7 +87,7 @@ class RunPanel:
     def _refresh_progress(self) -> None:
         progress = self._studio.state.progress
         assert progress is not None
-        stage = progress.stage
+        stage, running = progress.stage, self._studio.state.run_state == "training"
         if progress.finished:
             dpg.set_value("stage line", "All stages done")
         elif stage is None:
@@ -95,18 +95,19 @@ class RunPanel:
         else:
             name = STAGES.get(stage.name, f"Teacher {stage.name}")
             unit = "view" if stage.name == "labels" else "step"
-            line = (
-                f"{progress.number}/{len(progress.plan)}  {name}: {unit} {progress.step:,} of {stage.last:,}"
-            )
-            dpg.set_value("stage line", line)
-        share = 1.0 if progress.finished else progress.stage_share
-        dpg.set_value("stage bar", share)
-        left = [f"{progress.total_share:.0%} in total"]
-        if progress.total_left is not None and self._studio.state.run_state == "training":
-            left.append(f"{text.rate(progress.rate or 0)}")
-            left.append(f"{text.duration(progress.stage_left or 0)} left here")
-            left.append(f"{text.duration(progress.total_left)} in all")
-        dpg.set_value("total line", "  ·  ".join(left))
+            parts = [
+                f"{progress.number}/{len(progress.plan)}  {name}",
+                f"{unit} {progress.step:,} of {stage.last:,}",
+            ]
+            if progress.stage_left is not None and running:
+                parts.append(f"{text.duration(progress.stage_left)} left")
+            dpg.set_value("stage line", "  ·  ".join(parts))
+        dpg.set_value("stage bar", 1.0 if progress.finished else progress.stage_share)
+        parts = [f"{progress.total_share:.0%} in total"]
+        if progress.total_left is not None and running:
+            parts.append(text.rate(progress.rate or 0))
+            parts.append(f"{text.duration(progress.total_left)} left")
+        dpg.set_value("total line", "  ·  ".join(parts))
         dpg.set_value("total bar", progress.total_share)
 
     def _show_buttons(self, scene: bool) -> None:

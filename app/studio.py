@@ -69,17 +69,25 @@ class Comparison:
 
     def __init__(self) -> None:
         self.first, self.second = PHOTO, STUDENT
+        self._chosen: set[str] = set()
         self.mode = Mode.DIVIDER
         self.share = 0.5
         self.flipped = False
         self.most = 0.25
 
+    def choose(self, which: str, model: str) -> None:
+        """Compare this model, as "first" or as "second"; it stays chosen as long as there is one."""
+        self._chosen.add(which)
+        setattr(self, which, model)
+
     def settle(self, models: tuple[str, ...]) -> None:
-        """Keep to models that there are."""
-        if self.first not in models and models:
+        """Keep to models that there are: those chosen, else ground truth and the student."""
+        if not models:
+            return
+        if "first" not in self._chosen or self.first not in models:
             self.first = models[0]
-        if self.second not in models and models:
-            self.second = models[-1]
+        if "second" not in self._chosen or self.second not in models:
+            self.second = STUDENT if STUDENT in models else models[-1]
 
 
 class Studio:
@@ -190,7 +198,7 @@ class Studio:
         places = self.layout.places(width, height, self.aspect)
         if control is None or not places or not views:
             return
-        cell = next(iter(places.values())).fitted(control.aspect)
+        cell = next(iter(places.values()))
         camera = control.camera(int(cell.width), int(cell.height))
         key = (_key(camera), views, control.dataset, moving)
         if key != self._asked and cell.width >= 16 and cell.height >= 16:

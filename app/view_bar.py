@@ -152,7 +152,7 @@ class CompareBar:
 
     def _choose(self, which: str, name: str) -> None:
         model = next(model for model in self._studio.state.models if text.model(model) == name)
-        setattr(self._studio.comparison, which, model)
+        self._studio.comparison.choose(which, model)
 
     def _set_mode(self, _: Any, name: str) -> None:
         self._studio.comparison.mode = Mode(name)

@@ -81,9 +81,7 @@ class Viewport:
 
     def places(self) -> dict[str, Rect]:
         """Where the images of all shown cells are, relative to the area."""
-        studio = self._studio
-        cells = studio.layout.places(*self.size, studio.aspect)
-        return {name: cell.fitted(studio.aspect) for name, cell in cells.items()}
+        return self._studio.layout.places(*self.size, self._studio.aspect)
 
     def cell_at_mouse(self) -> str | None:
         """The cell under the mouse."""
@@ -189,16 +187,19 @@ class Viewport:
     def _has_image(self, cell: str) -> bool:
         if cell not in self._shown:
             return False
-        return cell != PHOTO or (
-            self._studio.control is not None and self._studio.control.dataset is not None
-        )
+        return cell != PHOTO or self._on_photo
+
+    @property
+    def _on_photo(self) -> bool:
+        """Whether the camera is at a photo's place."""
+        return self._studio.control is not None and self._studio.control.dataset is not None
 
     def _compose(self, fresh: set[str]) -> None:
         comparison, frames = self._studio.comparison, self._studio.frames
         wanted = [frames.get(FIRST), frames.get(SECOND)]
         names = (comparison.first, comparison.second)
         for frame, name in zip(wanted, names, strict=True):
-            if frame is None or not _is_of(frame.model, name):
+            if frame is None or not _is_of(frame.model, name) or (name == PHOTO and not self._on_photo):
                 self._shown.pop(COMPARE, None)
                 self._composed = None
                 return
@@ -233,7 +234,7 @@ class Viewport:
         facts = []
         if frame is not None and cell not in (PHOTO, DISAGREEMENT):
             facts.append(text.gaussians(frame.count))
-            if frame.psnr is not None and studio.control is not None and studio.control.dataset is not None:
+            if frame.psnr is not None and self._on_photo:
                 facts.append(f"{frame.psnr:.2f} dB")
         if cell == PHOTO and studio.control is not None and studio.control.dataset is not None:
             facts.append(studio.control.dataset)

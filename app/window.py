@@ -26,7 +26,7 @@ from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import DRAWING, Viewport
 
 BUSY_RATE, CALM_RATE = 60.0, 24.0  # frames a second while the window is used, and else
-SIDE, TOP, BOTTOM, BAR, PAD = 356, 44, 32, 34, 10  # px at scale 1
+SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MAIN = "main window"
 
 
@@ -109,15 +109,22 @@ class Window:
 
     def _build_items(self) -> None:
         with inside(dpg.add_window(tag=MAIN, no_scrollbar=True, no_scroll_with_mouse=True)):
-            with inside(dpg.add_group(horizontal=True, tag="tool bar")):
-                self._tool(
-                    "open", "Open…", self.dialogs.start_page, "A scene, a run or a splat file  (Ctrl+O)"
-                )
-                self._tool("export", "Export…", self.export.open, "Write a model as a splat file  (Ctrl+E)")
-                self._tool("settings", "Settings", self.dialogs.settings, "Size of text, share of previews")
-                self._tool("shortcuts", "Keys", self.dialogs.shortcuts, "Keys and mouse  (F1)")
             with inside(dpg.add_group(horizontal=True, horizontal_spacing=PAD)):
-                with inside(dpg.add_group(tag="centre")):
+                with inside(dpg.add_child_window(tag="centre", border=False, no_scrollbar=True)):
+                    with inside(dpg.add_group(horizontal=True, tag="tool bar")):
+                        self._tool(
+                            "open",
+                            "Open…",
+                            self.dialogs.start_page,
+                            "A scene, a run or a splat file  (Ctrl+O)",
+                        )
+                        self._tool(
+                            "export", "Export…", self.export.open, "Write a model as a splat file  (Ctrl+E)"
+                        )
+                        self._tool(
+                            "settings", "Settings", self.dialogs.settings, "Size of text, share of previews"
+                        )
+                        self._tool("shortcuts", "Keys", self.dialogs.shortcuts, "Keys and mouse  (F1)")
                     self.view_bar.build("centre")
                     self.viewport.build("centre")
                     self.compare_bar.build("centre")
@@ -232,11 +239,12 @@ class Window:
         self._size = size
         s = self.scale
         side = round((SIDE if width < 1700 * s else SIDE * 1.2) * s)
-        bars = 1 + self.compare_bar.shown + self.timeline.shown
-        inner = height - round((TOP + BOTTOM + 2 * PAD) * s)
-        centre = width - side - round(3.4 * PAD * s)
-        self.viewport.resize(centre, inner - round(bars * BAR * s), s)
+        bars = 2 + self.compare_bar.shown + self.timeline.shown
+        inner = height - round((BOTTOM + 3.2 * PAD) * s)
+        centre = width - side - round(2.4 * PAD * s) - PAD
+        dpg.configure_item("centre", width=centre, height=inner)
         dpg.configure_item("side", width=side, height=inner)
+        self.viewport.resize(centre, inner - round(bars * BAR * s), s)
         dpg.configure_item("loading bar", width=round(300 * s))
         for bar in ("stage bar", "total bar"):
             dpg.configure_item(bar, height=round(6 * s))
