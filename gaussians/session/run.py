@@ -27,7 +27,7 @@ from gaussians.distill.pipeline import (
 )
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
-from gaussians.io import read_splat, write_splat
+from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene
 from gaussians.session.checkpoints import Checkpoints
@@ -45,7 +45,7 @@ from gaussians.session.history import History
 from gaussians.session.label_stage import labels_of
 from gaussians.session.live import Live
 from gaussians.session.machine import memory_in_use
-from gaussians.session.measure import Probe, measured, measured_ensemble, verified
+from gaussians.session.measure import Probe, measured_ensemble, written
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.picture import write_picture
 from gaussians.session.report import build_report
@@ -242,11 +242,8 @@ class Run:
         return facts
 
     def _write(self, model: str, gaussians: Gaussians) -> dict[str, Any]:
-        """Write a model's PLY, read it back, and measure what was read."""
         path = self.directory.splat(model)
-        write_splat(path, gaussians)
-        read_back = verified(path, gaussians).to(self.device)
-        return {"bytes": path.stat().st_size, **measured(read_back, self.scene, self.device, self._breathe)}
+        return written(path, gaussians, self.scene, self.device, self._breathe)
 
     def _drop_unneeded(self, stage: Stage) -> None:
         """Delete finished optimizer states: only forks need the trunk's, and only until the last."""
@@ -268,7 +265,7 @@ class Run:
             size = sum(self.directory.splat(name).stat().st_size for name in teachers)
             count = sum(len(teacher) for teacher in teachers.values())
             facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
-            facts |= {"disagreement": float(labels.disagreement.mean())}
+            facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
             self._checkpoints.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
@@ -283,11 +280,21 @@ class Run:
         return read_splat(self.directory.splat(model)).to(self.device)
 
     def _finish(self) -> RunFinished:
-        facts = {name: self._checkpoints.finished(name) for name in (*self._stage_names(), ENSEMBLE)}
+        names = [stage.name for stage in self.plan if stage.name != LABELS]
+        facts = {name: self._checkpoints.finished(name) for name in names}
+        facts[ENSEMBLE] = self._ensemble()
         report = build_report(self.scene, self.recipe, self.device, self.teachers, facts)
         write_picture(self.directory, self.scene, report, self.device)
         write_json(self.directory.report, report)
         return RunFinished(self.directory.path, report)
 
-    def _stage_names(self) -> tuple[str, ...]:
-        return tuple(stage.name for stage in self.plan if stage.name != LABELS)
+    def _ensemble(self) -> dict[str, Any]:
+        """Its facts, measured again if the teachers were weighed otherwise since."""
+        facts = self._checkpoints.finished(ENSEMBLE)
+        assert facts is not None, "it is measured before the student is trained"
+        if facts.get(WEIGHTS, label_weights(self.recipe, self.teachers)) != self.weights:
+            teachers = {name: self._splat(name) for name in self.teachers}
+            facts |= measured_ensemble(teachers, self.weights, self.scene, self.device, self._breathe)
+            facts[WEIGHTS] = self.weights
+            self._checkpoints.finish(ENSEMBLE, facts)
+        return facts
