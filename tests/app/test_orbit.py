@@ -47,7 +47,9 @@ def test_on_a_dataset_view_its_very_matrix_is_given_back(control: OrbitControl) 
     assert np.array_equal(control.camera(320, 240).viewmat, there.viewmat)
 
 
-def test_another_aspect_keeps_pixels_square_and_the_principal_point_in_its_place(control: OrbitControl) -> None:
+def test_another_aspect_keeps_pixels_square_and_the_principal_point_in_its_place(
+    control: OrbitControl,
+) -> None:
     camera = control.camera(1280, 480)
     assert camera.K[0, 0] == HOME.K[0, 0]
     assert camera.K[1, 1] == HOME.K[1, 1]
