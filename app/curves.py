@@ -54,7 +54,7 @@ class Curves:
     """All curves of a run, by plot and by name.
 
     Plots: "loss" (by model and term, over that model's steps), "psnr" and "count" (by model), "rate" (steps a
-    second) and "memory" (bytes), both over the run's minutes of training.
+    second) and "memory" (MB), both over the run's minutes of training.
     """
 
     def __init__(self) -> None:
@@ -71,11 +71,6 @@ class Curves:
             self._add(line)
             self.version += 1
 
-    def add_memory(self, used: int) -> None:
-        """Note the memory in use now, in bytes."""
-        self._curve("memory", "memory").add(self._minutes, used / 1e6)
-        self.version += 1
-
     def _add(self, line: dict[str, Any]) -> None:
         model, step = line["model"], line["step"]
         for term, value in line.get("loss", {}).items():
@@ -84,6 +79,8 @@ class Curves:
             self._curve("psnr", model).add(step, line["psnr"])
         self._curve("count", model).add(step, line["count"])
         self._add_rate(line)
+        if "memory" in line:
+            self._curve("memory", "memory").add(self._minutes, line["memory"] / 1e6)
 
     def _add_rate(self, line: dict[str, Any]) -> None:
         last, self._last = self._last, line

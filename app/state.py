@@ -31,7 +31,8 @@ class StudioState:
     """Everything that has been reported, with the newest on top.
 
     Attributes:
-        loading: how loading goes; None: nothing is being loaded.
+        opening: something was asked to be opened, and neither is open nor has failed.
+        loading: how that goes; None: nothing is known of it.
         opened: what is open.
         run: the run's directory and recipe, once there is one.
         run_state: see RunStateChanged.
@@ -46,6 +47,7 @@ class StudioState:
         version: grows with each report.
     """
 
+    opening: bool = False
     loading: Loading | None = None
     opened: SceneOpened | None = None
     run: tuple[Path, Recipe] | None = None
@@ -116,6 +118,7 @@ class StudioState:
             self._open(report)
         elif isinstance(report, RunStateChanged):
             self.run_state = report.state
+            self.opening, self.loading = False, None  # it is told when loading ends, however it ends
             if self.progress is not None and report.state == "paused":
                 self.progress.paused()
         elif isinstance(report, Progressed):
@@ -132,11 +135,11 @@ class StudioState:
         elif isinstance(report, Exported):
             self.exported = report
         elif isinstance(report, Failed):
-            self.loading = None
+            self.opening, self.loading = False, None
             self.failures.append(report)
 
     def _open(self, opened: SceneOpened) -> None:
-        self.loading, self.opened = None, opened
+        self.opening, self.loading, self.opened = False, None, opened
         self.run, self.progress, self.run_state = opened.run, None, "idle"
         self.counts = dict.fromkeys(opened.models, 0)
         self.psnr, self.weights, self.marks, self.history = {}, {}, [], ()

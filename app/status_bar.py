@@ -48,8 +48,6 @@ class StatusBar:
         self._frames, self._since = 0, now
         used = memory_in_use(self._device)
         state = self._studio.state
-        if state.run_state == "training":
-            state.curves.add_memory(used)
         dpg.set_value("status memory", f"Memory {text.size(used)}")
         dpg.set_value("status window", f"Window {self.frame_rate:.0f}/s")
         rate = state.progress.rate if state.progress and state.run_state == "training" else None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from app.compare import Mode
+from app.comparison import Comparison
 from app.form import RecipeForm
 from app.layout import Layout
 from app.orbit import OrbitControl
@@ -64,32 +64,6 @@ class WorkerLike(Protocol):
         ...
 
 
-class Comparison:
-    """What the comparison cell shows."""
-
-    def __init__(self) -> None:
-        self.first, self.second = PHOTO, STUDENT
-        self._chosen: set[str] = set()
-        self.mode = Mode.DIVIDER
-        self.share = 0.5
-        self.flipped = False
-        self.most = 0.25
-
-    def choose(self, which: str, model: str) -> None:
-        """Compare this model, as "first" or as "second"; it stays chosen as long as there is one."""
-        self._chosen.add(which)
-        setattr(self, which, model)
-
-    def settle(self, models: tuple[str, ...]) -> None:
-        """Keep to models that there are: those chosen, else ground truth and the student."""
-        if not models:
-            return
-        if "first" not in self._chosen or self.first not in models:
-            self.first = models[0]
-        if "second" not in self._chosen or self.second not in models:
-            self.second = STUDENT if STUDENT in models else models[-1]
-
-
 class Studio:
     """The window's other half.
 
@@ -125,6 +99,7 @@ class Studio:
     def open(self, path: Path) -> None:
         """Open a scene, a run or a splat file, whichever it is."""
         path = path.expanduser().resolve()
+        self.state.opening = path.exists()
         if RunDirectory(path).exists:
             self.worker.send(OpenRun(path))
         elif path.is_dir():
@@ -142,7 +117,6 @@ class Studio:
     def cancel_loading(self) -> None:
         """Give up loading; what was open stays."""
         self.worker.send(CancelLoading())
-        self.state.loading = None
 
     def start(self, *, anew: bool = False) -> None:
         """Begin a run with the form's recipe, or go on with the one that is open."""
@@ -236,6 +210,11 @@ class Studio:
             here = self.control.target
             index = names.index(here) + offset if here in names else 0
             self.go_to(names[index % len(names)])
+
+    def reset(self) -> None:
+        """Camera back to where it began, smoothly."""
+        if self.control is not None:
+            self.control.reset()
 
     def leave(self) -> None:
         """Ask the worker to save and to end; `has_left` says when it did."""

@@ -30,7 +30,7 @@ class ViewBar:
                 self._button("previous", "<", lambda: self._studio.go_by(-1), "Previous photo's place  (P)")
                 self._button("next", ">", lambda: self._studio.go_by(1), "Next photo's place  (N)")
                 dpg.add_text("", tag="view name")
-            self._button("reset", "Reset", self._reset, "Camera back to where it began  (R)")
+            self._button("reset", "Reset", self._studio.reset, "Camera back to where it began  (R)")
             self._button("grid", "Back to grid", self._studio.layout.shrink, "All cells again  (Esc)")
 
     def refresh(self) -> None:
@@ -50,10 +50,6 @@ class ViewBar:
         names = studio.view_names
         number = f"{names.index(here) + 1} of {len(names)}" if here in names else "Free camera"
         dpg.set_value("view name", number)
-
-    def _reset(self) -> None:
-        if self._studio.control is not None:
-            self._studio.control.reset()
 
     def _make_buttons(self) -> None:
         dpg.delete_item("cell buttons", children_only=True)

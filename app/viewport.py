@@ -10,13 +10,14 @@ from app import text
 from app.compare import Mode, composed
 from app.containers import inside
 from app.layout import Rect
+from app.paint import DRAWING, draw_bar, draw_plate, draw_waiting
 from app.state import COMPARE, DISAGREEMENT, PHOTO
 from app.studio import FIRST, SECOND, Studio
 from app.textures import Texture, Textures
-from app.theme import ACCENT, BACK, DIM, FAINT, FONT_SIZE, INK, LINE, PANEL
+from app.theme import ACCENT, BACK, FONT_SIZE, INK, LINE, PANEL
 from gaussians.session.heat import heat_colors
 
-AREA, DRAWING = "viewport", "viewport drawing"
+AREA = "viewport"
 GRIP = 10  # px on either side of the divider that take hold of it
 WAITING = {
     PHOTO: ("Ground truth is seen from the photos' places.", "Press N for the next one."),
@@ -247,54 +248,27 @@ class Viewport:
         if image is not None:
             dpg.draw_image(image, low, high, parent=DRAWING)
         else:
-            self._draw_waiting(cell, place, size)
+            draw_waiting(self.scale, place, WAITING.get(cell, ("Rendering…",)))
         if cell == COMPARE:
             self._draw_comparison(place, size, pad, image is not None)
             return
-        self._draw_plate(place, place.x, *label)
+        draw_plate(self.scale, place, place.x, *label)
         if cell == DISAGREEMENT and image is not None:
-            self._draw_bar(place, self._spread_label())
-
-    def _draw_plate(self, place: Rect, x: float, title: str, facts: str, *, right: bool = False) -> None:
-        """A title and facts on a dark plate in a top corner of a cell."""
-        size, pad = FONT_SIZE * self.scale * 0.93, 7 * self.scale
-        wide = _width(title, size) + (pad + _width(facts, size) if facts else 0) + 2 * pad
-        if wide > place.width and facts:  # a narrow cell: what it is comes first
-            facts, wide = "", _width(title, size) + 2 * pad
-        left = x - wide if right else x
-        dpg.draw_rectangle(
-            (left, place.y),
-            (left + wide, place.y + size + pad),
-            color=(0, 0, 0, 0),
-            fill=(12, 12, 14, 200),
-            parent=DRAWING,
-        )
-        dpg.draw_text((left + pad, place.y + pad / 2), title, color=INK, size=size, parent=DRAWING)
-        if facts:
-            at = left + 2 * pad + _width(title, size)
-            dpg.draw_text((at, place.y + pad / 2), facts, color=FAINT, size=size, parent=DRAWING)
-
-    def _draw_waiting(self, cell: str, place: Rect, size: float) -> None:
-        lines = WAITING.get(cell, ("Rendering…",))
-        y = place.y + place.height / 2 - len(lines) * size * 0.7
-        for line in lines:
-            x = place.x + (place.width - _width(line, size)) / 2
-            dpg.draw_text((x, y), line, color=DIM, size=size, parent=DRAWING)
-            y += size * 1.4
+            draw_bar(self.scale, self._bar_texture.tag, place, self._spread_label())
 
     def _draw_comparison(self, place: Rect, size: float, pad: float, there: bool) -> None:
         comparison = self._studio.comparison
         first, second = text.model(comparison.first), text.model(comparison.second)
         right = place.x + place.width
         if comparison.mode is Mode.FLIP:
-            self._draw_plate(place, place.x, second if comparison.flipped else first, "F flips")
+            draw_plate(self.scale, place, place.x, second if comparison.flipped else first, "F flips")
         elif comparison.mode is Mode.ERROR:
-            self._draw_plate(place, place.x, f"{first} against {second}", "absolute difference")
+            draw_plate(self.scale, place, place.x, f"{first} against {second}", "absolute difference")
             if there:
-                self._draw_bar(place, f"{comparison.most:g}")
+                draw_bar(self.scale, self._bar_texture.tag, place, f"{comparison.most:g}")
         else:
-            self._draw_plate(place, place.x, first, "")
-            self._draw_plate(place, right, second, "", right=True)
+            draw_plate(self.scale, place, place.x, first, "")
+            draw_plate(self.scale, place, right, second, "", right=True)
         if comparison.mode is Mode.DIVIDER and there:
             x, y = place.x + comparison.share * place.width, place.y + place.height / 2
             radius = 9 * self.scale
@@ -310,25 +284,6 @@ class Viewport:
                     parent=DRAWING,
                 )
 
-    def _draw_bar(self, place: Rect, most: str) -> None:
-        """A colour bar from 0 to `most` in the bottom right corner."""
-        size, pad = FONT_SIZE * self.scale * 0.87, 8 * self.scale
-        wide, high = min(160 * self.scale, place.width * 0.4), 10 * self.scale
-        right = place.x + place.width - 2 * pad - _width(most, size)
-        top = place.y + place.height - high - 1.5 * pad
-        left = right - wide
-        dpg.draw_rectangle(
-            (left - 3 * pad, top - pad),
-            (place.x + place.width, place.y + place.height),
-            color=(0, 0, 0, 0),
-            fill=(12, 12, 14, 200),
-            parent=DRAWING,
-        )
-        dpg.draw_image(self._bar_texture.tag, (left, top), (right, top + high), parent=DRAWING)
-        y = top + (high - size) / 2 - self.scale
-        dpg.draw_text((left - pad - _width("0", size), y), "0", color=FAINT, size=size, parent=DRAWING)
-        dpg.draw_text((right + pad, y), most, color=FAINT, size=size, parent=DRAWING)
-
     def _spread_label(self) -> str:
         frame = self._studio.frames.get(DISAGREEMENT)
         most = frame.extra.get("scale") if frame is not None else None
@@ -338,12 +293,3 @@ class Viewport:
 def _is_of(model: str, name: str) -> bool:
     """Whether a frame's model is the one wanted; the student's past stands for the student."""
     return model == name or (name == "student" and model.startswith("history:"))
-
-
-def _width(words: str, size: float) -> float:
-    """Of a line of text at this size, px."""
-    measured = dpg.get_text_size(words)
-    if not measured:  # before the first frame
-        return len(words) * size * 0.55
-    # The toolkit measures at its own size; text grows in proportion.
-    return measured[0] * size / max(1.0, measured[1])

@@ -7,23 +7,24 @@ from pathlib import Path
 import dearpygui.dearpygui as dpg
 import torch
 
-from app import text
 from app.cameras_panel import CamerasPanel
+from app.cell_menu import build_cell_menu, show_cell_menu
 from app.containers import inside
 from app.dialogs import Dialogs
 from app.export_dialog import ExportDialog
 from app.keys import Input, control_down, flight
+from app.paint import DRAWING
 from app.plots_panel import PlotsPanel
 from app.recipe_panel import RecipePanel
 from app.run_panel import RunPanel
 from app.settings import SCALES
-from app.state import COMPARE
+from app.shortcuts import Shortcuts
 from app.status_bar import StatusBar
 from app.studio import Studio
 from app.teachers_panel import TeachersPanel
 from app.theme import Look
 from app.view_bar import CompareBar, Timeline, ViewBar
-from app.viewport import DRAWING, Viewport
+from app.viewport import Viewport
 
 BUSY_RATE, CALM_RATE = 60.0, 24.0  # frames a second while the window is used, and else
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
@@ -88,7 +89,7 @@ class Window:
         self.look = Look()
         studio = self.studio
         self.dialogs = Dialogs(studio, self.look, self.set_scale)
-        self.viewport = Viewport(studio, self._cell_menu)
+        self.viewport = Viewport(studio, lambda cell: show_cell_menu(studio.layout, cell))
         self.view_bar, self.compare_bar = ViewBar(studio, self.look), CompareBar(studio)
         self.timeline = Timeline(studio, self.look)
         self.run_panel, self.recipe_panel = RunPanel(studio, self.look), RecipePanel(studio, self.look)
@@ -101,7 +102,15 @@ class Window:
         }
         self.status = StatusBar(studio, self.look, self._device)
         self._build_items()
-        self.input = Input(self._key, self._press, self._release, self._double_click, self._wheel)
+        actions = {
+            "run": self.run_panel.toggle,
+            "flip": lambda: self.compare_bar.flip() if self.compare_bar.shown else None,
+            "export": self.export.open,
+            "larger": lambda: self._grow(1),
+            "smaller": lambda: self._grow(-1),
+        }
+        shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, actions)
+        self.input = Input(shortcuts.press, self._press, self._release, self._double_click, self._wheel)
         dpg.set_exit_callback(self._ask_to_close)
         dpg.set_primary_window(MAIN, True)
         dpg.show_viewport()
@@ -148,7 +157,7 @@ class Window:
             dpg.add_button(
                 label="Cancel", tag="loading cancel", callback=lambda: self.studio.cancel_loading()
             )
-        dpg.add_window(tag="cell menu", popup=True, show=False, no_title_bar=True, autosize=True)
+        build_cell_menu()
 
     def _tool(self, tag: str, label: str, callback: Callable[[], None], help: str) -> None:
         dpg.add_button(label=label, tag=tag, callback=lambda: callback())
@@ -163,6 +172,11 @@ class Window:
         self.scale = scale
         self.look.apply(scale)
         self._size = None
+
+    def _grow(self, steps: int) -> None:
+        at = SCALES.index(min(SCALES, key=lambda scale: abs(scale - self.scale)))
+        self.settings.scale = SCALES[min(max(at + steps, 0), len(SCALES) - 1)]
+        self.set_scale(self.settings.scale)
 
     def _frame(self) -> None:
         began = time.perf_counter()
@@ -201,7 +215,7 @@ class Window:
         state = self.studio.state
         if state.failures and not self.dialogs.is_open:
             self.dialogs.error(state.failures.pop(0))
-        if state.opened is None and state.loading is None and not self.dialogs.is_open and self._version >= 0:
+        if state.opened is None and not state.opening and not self.dialogs.is_open:
             self.dialogs.start_page()
         if state.version != self._version:
             self._version = state.version
@@ -269,68 +283,6 @@ class Window:
     def _wheel(self, notches: float) -> None:
         if self.viewport.hovered and self.studio.control is not None:
             self.studio.control.zoom(notches)
-
-    def _key(self, key: int) -> None:
-        if key == dpg.mvKey_F1:
-            self.dialogs.shortcuts()
-        elif key == dpg.mvKey_Escape:
-            self.dialogs.close()
-            self.studio.layout.shrink()
-        elif self.typing or self.dialogs.is_open:
-            return
-        elif control_down():
-            self._control_key(key)
-        else:
-            self._plain_key(key)
-
-    def _control_key(self, key: int) -> None:
-        if key == dpg.mvKey_O:
-            self.dialogs.start_page()
-        elif key == dpg.mvKey_E:
-            self.export.open()
-        elif key in (dpg.mvKey_Plus, dpg.mvKey_Add, dpg.mvKey_Minus, dpg.mvKey_Subtract):
-            at = SCALES.index(min(SCALES, key=lambda scale: abs(scale - self.scale)))
-            at += 1 if key in (dpg.mvKey_Plus, dpg.mvKey_Add) else -1
-            self.settings.scale = SCALES[min(max(at, 0), len(SCALES) - 1)]
-            self.set_scale(self.settings.scale)
-
-    def _plain_key(self, key: int) -> None:
-        studio = self.studio
-        number = key - dpg.mvKey_1
-        if key == dpg.mvKey_Spacebar:
-            self.run_panel.toggle()
-        elif key == dpg.mvKey_N:
-            studio.go_by(1)
-        elif key == dpg.mvKey_P:
-            studio.go_by(-1)
-        elif key == dpg.mvKey_R and studio.control is not None:
-            studio.control.reset()
-        elif key == dpg.mvKey_F and self.compare_bar.shown:
-            self.compare_bar.flip()
-        elif key == dpg.mvKey_C and COMPARE in studio.layout.there:
-            studio.layout.toggle(COMPARE)
-        elif 0 <= number < min(9, len(studio.layout.there)):
-            studio.layout.toggle(studio.layout.there[number])
-
-    def _cell_menu(self, cell: str) -> None:
-        """What can be done with a cell, where the mouse is."""
-        layout = self.studio.layout
-        dpg.delete_item("cell menu", children_only=True)
-
-        def entry(label: str, callback: Callable[[], None]) -> None:
-            def chosen() -> None:
-                dpg.configure_item("cell menu", show=False)
-                callback()
-
-            dpg.add_selectable(label=label, parent="cell menu", callback=lambda: chosen())
-
-        entry("Back to grid" if layout.enlarged else "Enlarge", lambda: layout.enlarge(cell))
-        if not layout.enlarged and len(layout.in_grid) > 1:
-            entry("Hide", lambda: layout.toggle(cell))
-            for other in layout.in_grid:
-                if other != cell:
-                    entry(f"Swap with {text.model(other)}", lambda other=other: layout.swap(cell, other))
-        dpg.configure_item("cell menu", show=True, pos=dpg.get_mouse_pos(local=False))
 
     def _ask_to_close(self) -> None:
         if self.studio.state.busy and not self._closing:

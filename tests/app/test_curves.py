@@ -30,8 +30,7 @@ def test_the_rate_is_of_steps_within_a_stage_and_leaves_pauses_out() -> None:
 
 def test_memory_is_noted_at_the_minutes_trained() -> None:
     curves = Curves()
-    curves.add([line(10, 0.0), line(20, 6.0)])
-    curves.add_memory(512_000_000)
+    curves.add([line(10, 0.0), line(20, 6.0, memory=512_000_000)])
     assert curves.plots["memory"]["memory"].x == pytest.approx([0.1])
     assert curves.plots["memory"]["memory"].y == [512]
 

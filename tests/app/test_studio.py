@@ -83,8 +83,10 @@ def test_loading_is_shown_and_can_be_cancelled(studio: Studio, worker: FakeWorke
     hear(studio, worker, Loading("decoding photos", 3, 64))
     assert studio.state.loading == Loading("decoding photos", 3, 64)
     studio.cancel_loading()
-    assert studio.state.loading is None
     assert worker.sent == [CancelLoading()]
+    hear(studio, worker, RunStateChanged("idle"))
+    assert studio.state.loading is None
+    assert not studio.state.opening
 
 
 def test_an_opened_scene_is_looked_at_from_a_held_out_view(opened: Studio, worker: FakeWorker) -> None:

@@ -53,7 +53,7 @@ class Person:
     """
 
     def __init__(self, display: str, folder: Path, path: Path, run: Path) -> None:
-        self.folder = folder
+        self.folder, self.display = folder, display
         self._places = folder / "places.json"
         self._places.unlink(missing_ok=True)
         self._environment = {

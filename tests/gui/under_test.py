@@ -10,8 +10,8 @@ from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
+from app.paint import DRAWING
 from app.studio import Studio
-from app.viewport import DRAWING
 from app.window import Window
 from gaussians.session.machine import choose_device
 from gaussians.session.worker import Worker
@@ -46,6 +46,7 @@ class Places:
             "points": {
                 name: sum(len(c.x) for c in curves.values()) for name, curves in state.curves.plots.items()
             },
+            "exported": str(state.exported.path) if state.exported else None,
             "rate": window.status.frame_rate,
         }
         partial = self._path.with_suffix(".partial")
