@@ -24,7 +24,7 @@ from gaussians.io import read_splat
 from gaussians.options import check_bounds
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.clock import SAVE_EVERY
-from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
@@ -164,9 +164,7 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
         raise RunError(
             f"{directory.path}: holds a run already; add --resume to go on with it, or choose another --out"
         )
-    options = flags.scene_flags.apply(
-        SceneOptions(seed=recipe.seed, cache=directory.path / "structure-from-motion")
-    )
+    options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
     return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
 
 

@@ -1,5 +1,6 @@
 """A run under way: its lock, its generator and what the window is told of it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +11,13 @@ import torch
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.errors import RunError
-from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.scene.load import cache_folder
+from gaussians.scene.photos import SOURCE, find_photos, kept_model
+from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import Event
 from gaussians.session.ground import Ground
 from gaussians.session.run import Run
+from gaussians.storage import replacing_folder
 
 
 class Training:
@@ -74,6 +78,7 @@ def _plan(directory: RunDirectory, recipe: Recipe, ground: Ground, device: torch
     if not directory.exists:
         plan = RunPlan(ground.path, ground.options, recipe, device.type)
         directory.create(plan)
+        _take_cameras_along(directory, ground)
         return plan
     plan = directory.load()
     if plan.scene.resolve() != ground.path.resolve():
@@ -84,3 +89,14 @@ def _plan(directory: RunDirectory, recipe: Recipe, ground: Ground, device: torch
             "open it to go on with it, or choose another folder"
         )
     return plan
+
+
+def _take_cameras_along(directory: RunDirectory, ground: Ground) -> None:
+    """Keep cameras that structure from motion found in the run: found anew they may differ a little."""
+    if ground.scene.points.source != SOURCE:
+        return
+    folder, names = find_photos(ground.path)
+    kept = kept_model(folder, names, cache_folder(ground.options))
+    if kept.is_dir():
+        with replacing_folder(directory.path / CAMERAS_FOLDER / kept.name) as temporary:
+            shutil.copytree(kept, temporary, dirs_exist_ok=True)

@@ -26,7 +26,8 @@ def begin(path: Path) -> Run:
     directory = RunDirectory(path)
     if not directory.exists:
         directory.create(RunPlan(Path("tiny"), SceneOptions(), RECIPE, "cpu"))
-    return Run(directory, SCENE, RECIPE, torch.device("cpu"))
+    # No checkpoint but where a test makes one, however slow the machine.
+    return Run(directory, SCENE, RECIPE, torch.device("cpu"), save_every=1e9)
 
 
 def until(events: Iterator[Event], stage: str, step: int) -> None:
