@@ -28,7 +28,7 @@ SHORTCUTS = (
     ("1 to 9", "show or hide a cell"),
     ("C, F", "compare; flip between the two images"),
     ("Space", "start, pause, continue"),
-    ("Ctrl+O, Ctrl+E", "open; export"),
+    ("Ctrl+O, Ctrl+E, Ctrl+Q", "open; export; close"),
     ("Ctrl + and Ctrl -", "larger and smaller text"),
     ("F1", "this list"),
 )
@@ -54,6 +54,11 @@ class Dialogs:
         return (
             self._open is not None and dpg.does_item_exist(self._open) and bool(dpg.is_item_shown(self._open))
         )
+
+    @property
+    def can_be_interrupted(self) -> bool:
+        """Whether an error may take the place of what is in front: but of an error, or of closing."""
+        return not self.is_open or self._open not in ("error dialog", "closing dialog", "saving dialog")
 
     def close(self) -> None:
         """Put away the one in front."""

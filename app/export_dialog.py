@@ -47,24 +47,10 @@ class ExportDialog:
         run = self._studio.state.run
         folder = run[0] if run is not None else Path.cwd()
         with self._dialogs.window("Export", 520, tag="export dialog"):
-            with inside(dpg.add_group(horizontal=True)):
-                dpg.add_text("Model ")
-                dpg.add_combo(
-                    [text.model(name) for name in self.models],
-                    default_value=text.model(self._model),
-                    tag="export model",
-                    width=-1,
-                    callback=self._choose,
-                )
-            with inside(dpg.add_group(horizontal=True)):
-                dpg.add_text("Folder")
-                dpg.add_input_text(default_value=str(folder), tag="export folder", width=-1)
-            with inside(dpg.add_group(horizontal=True)):
-                dpg.add_text("Name  ")
-                dpg.add_input_text(default_value=self._model_file(), tag="export name", width=-90)
-                dpg.add_combo(
-                    writable_suffixes(), default_value=writable_suffixes()[0], tag="export format", width=-1
-                )
+            with inside(dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)):
+                for weight in (1.0, 6.0):
+                    dpg.add_table_column(init_width_or_weight=weight)
+                self._build_fields(folder)
             dpg.bind_item_theme(dpg.add_text("", tag="export size", wrap=0), self._look.faint)
             dpg.add_text("", tag="export line", wrap=0)
             dpg.add_spacer(height=4)
@@ -72,6 +58,27 @@ class ExportDialog:
                 write = dpg.add_button(label="Write", tag="export write", callback=lambda: self._write())
                 dpg.bind_item_theme(write, self._look.primary)
                 dpg.add_button(label="Close", tag="export close", callback=lambda: self._dialogs.close())
+
+    def _build_fields(self, folder: Path) -> None:
+        with inside(dpg.add_table_row()):
+            dpg.add_text("Model")
+            dpg.add_combo(
+                [text.model(name) for name in self.models],
+                default_value=text.model(self._model),
+                tag="export model",
+                width=-1,
+                callback=self._choose,
+            )
+        with inside(dpg.add_table_row()):
+            dpg.add_text("Folder")
+            dpg.add_input_text(default_value=str(folder), tag="export folder", width=-1)
+        with inside(dpg.add_table_row()):
+            dpg.add_text("Name")
+            with inside(dpg.add_group(horizontal=True)):
+                dpg.add_input_text(default_value=self._model, tag="export name", width=-90)
+                dpg.add_combo(
+                    writable_suffixes(), default_value=writable_suffixes()[0], tag="export format", width=-1
+                )
 
     def refresh(self) -> None:
         """Follow the state: how large it is, whether it is written."""
@@ -96,12 +103,9 @@ class ExportDialog:
             dpg.bind_item_theme("export line", self._look.good)
         dpg.configure_item("export write", enabled=self._waiting is None)
 
-    def _model_file(self) -> str:
-        return self._model
-
     def _choose(self, _: Any, label: str) -> None:
         self._model = next(name for name in self.models if text.model(name) == label)
-        dpg.set_value("export name", self._model_file())
+        dpg.set_value("export name", self._model)
 
     def _write(self) -> None:
         if self._waiting is not None:

@@ -17,7 +17,7 @@ class Shortcuts:
         studio: what they act on.
         dialogs: take Escape first, and all other keys while one is open.
         typing: whether a field takes the keys.
-        actions: by name: "run" (start, pause, continue), "flip", "export", "larger", "smaller".
+        actions: by name: "run" (start, pause, continue), "flip", "export", "close", "larger", "smaller".
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Shortcuts:
         self._with_control: dict[int, Callable[[], None]] = {
             dpg.mvKey_O: dialogs.start_page,
             dpg.mvKey_E: actions["export"],
+            dpg.mvKey_Q: actions["close"],
             dpg.mvKey_Plus: actions["larger"],
             dpg.mvKey_Add: actions["larger"],
             dpg.mvKey_Minus: actions["smaller"],

@@ -106,6 +106,7 @@ class Window:
             "run": self.run_panel.toggle,
             "flip": lambda: self.compare_bar.flip() if self.compare_bar.shown else None,
             "export": self.export.open,
+            "close": self._ask_to_close,
             "larger": lambda: self._grow(1),
             "smaller": lambda: self._grow(-1),
         }
@@ -205,15 +206,15 @@ class Window:
         if control is None:
             return False
         moving = self.viewport.move() or self.viewport.dragging
-        direction = flight() if not self.typing and not control_down() else (0, 0, 0)
-        if any(direction) and not self.dialogs.is_open:
+        direction = flight()
+        if any(direction) and not (self.typing or control_down() or self.dialogs.is_open):
             control.fly(*direction, min(seconds, 0.1))
             moving = True
         return control.advance(min(seconds, 0.1)) or moving
 
     def _refresh(self) -> None:
         state = self.studio.state
-        if state.failures and not self.dialogs.is_open:
+        if state.failures and self.dialogs.can_be_interrupted:
             self.dialogs.error(state.failures.pop(0))
         if state.opened is None and not state.opening and not self.dialogs.is_open:
             self.dialogs.start_page()

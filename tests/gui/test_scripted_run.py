@@ -66,7 +66,7 @@ def test_from_the_demo_to_an_exported_student_and_back(person: Person, tmp_path:
     person.wait("the sharp student", lambda known: known["images"].get("student") == ["student", True])
     person.screenshot("10 finished")
     the_student_is_exported(person, tmp_path)
-    person.do("search", "--name", "Splat Distillery", "windowclose")
+    person.press("ctrl+q")
     the_run_is_reopened(person, tmp_path)
 
 
@@ -150,5 +150,42 @@ def the_run_is_reopened(person: Person, folder: Path) -> None:
         assert known["run"] == str(folder / "run")
         assert known["points"]["loss"] > 20, "its curves are there"
         assert is_picture(again.cell("student", "12 reopened"))
+    finally:
+        again.end()
+
+
+@pytest.mark.timeout(900)
+def test_what_fails_is_said_and_closing_while_training_saves(person: Person, tmp_path: Path) -> None:
+    person.wait("the demo", lambda known: "photo" in known["images"], 120)
+    person.focus()
+    person.press("space")
+    person.wait("the first teacher", lambda known: "vanilla" in known["images"], PATIENCE)
+
+    person.press("ctrl+e")
+    person.wait_for_item("export write")
+    person.click("export folder")
+    person.type("/proc/nowhere")
+    person.click("export write")
+    person.wait_for_item("error close", PATIENCE)
+    person.screenshot("20 a folder that can not be written")
+    person.click("error close")
+    person.wait("it is put away", lambda known: "error close" not in known["items"])
+
+    before = person.wait("more steps", lambda known: known["points"]["loss"] >= 3, PATIENCE)
+    person.press("ctrl+q")
+    person.wait_for_item("closing save")
+    person.screenshot("21 closing asks")
+    person.click("closing save")
+    assert person.process.wait(timeout=PATIENCE) == 0
+
+    again = Person(person.display, tmp_path, tmp_path / "run", tmp_path / "run")
+    try:
+        again.wait("the run", lambda known: known["run"] and "start" in known["items"], PATIENCE)
+        again.focus()
+        assert again.knows()["points"]["loss"] >= 3
+        again.screenshot("22 it can be resumed")
+        again.click("start")
+        done = before["points"]["loss"]
+        again.wait("further steps", lambda known: known["points"]["loss"] > done, PATIENCE)
     finally:
         again.end()
