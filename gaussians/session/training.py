@@ -15,7 +15,9 @@ from gaussians.scene.load import cache_folder
 from gaussians.scene.photos import SOURCE, find_photos, kept_model
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import Event
+from gaussians.session.gallery import Gallery
 from gaussians.session.ground import Ground
+from gaussians.session.opening import Opened
 from gaussians.session.run import Run
 from gaussians.storage import replacing_folder
 
@@ -59,6 +61,24 @@ class Training:
             self._held.close()
             raise
         self._events: Iterator[Event] = self.run.events()
+
+    def gallery(self, opened: Opened) -> Gallery:
+        """The one that shows this run already, with the weights that were set meanwhile; or a new one.
+
+        Raises:
+            StorageError: the weights could not be noted; the run is closed.
+        """
+        run, gallery = self.run, opened.gallery
+        if opened.run_path is None or self.directory.path.resolve() != opened.run_path.resolve():
+            gallery = Gallery(run.device, run.teachers, run.weights, run.scene)
+        elif gallery.weights != run.weights:
+            try:
+                run.weigh(gallery.weights)
+            except Exception:
+                self.close()
+                raise
+        gallery.history = run.history
+        return gallery
 
     def advance(self) -> Event:
         """Go on to the next event, of which RunFinished is the last. Raises as Run.events does."""

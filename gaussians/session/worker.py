@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -12,6 +12,7 @@ from gaussians.session.events import Event, RunFinished, StageFinished, StageSta
 from gaussians.session.exporting import export
 from gaussians.session.failures import failed_command, failure
 from gaussians.session.gallery import Gallery, checked_weights
+from gaussians.session.ground import Ground
 from gaussians.session.inbox import Inbox
 from gaussians.session.latest import Frames
 from gaussians.session.live import Live
@@ -42,6 +43,8 @@ from gaussians.session.outbox import Outbox
 from gaussians.session.painter import Painter
 from gaussians.session.states import TABLE, Reaction, State
 from gaussians.session.training import Training
+
+T = TypeVar("T")
 
 
 class Worker:
@@ -141,16 +144,9 @@ class Worker:
     def _open(self, command: Open) -> None:
         if self._training is not None:
             self._stop()
-        before = self._state
-        self._enter(State.LOADING)
-        try:
-            opened = self._loader.read(command)
-        except LoadingCancelled:
-            self._enter(before)
+        opened = self._while_loading(lambda: self._loader.read(command))
+        if opened is None:
             return
-        except Exception:
-            self._enter(before)
-            raise
         self._opened = opened
         self._painter.show(opened.gallery)
         self._outbox.put(opened.message)
@@ -161,14 +157,29 @@ class Worker:
                 failure("The run's scene can't be read; its models are shown alone", opened.problem)
             )
 
+    def _while_loading(self, action: Callable[[], T]) -> T | None:
+        """What the action returns, in the state LOADING; None, in the state before: it was cancelled."""
+        before = self._state
+        self._enter(State.LOADING)
+        try:
+            return action()
+        except LoadingCancelled:
+            self._enter(before)
+            return None
+        except Exception:
+            self._enter(before)
+            raise
+
     # --- training -------------------------------------------------------------------------------------------
 
     def _start(self, command: Start) -> None:
         opened = self._anything_open()
-        training = Training(
-            command.directory, command.recipe, opened.trainable(), self._device, self._log, self._breathe
-        )
-        gallery = self._gallery_of(training, opened)
+        ground = opened.trainable()
+        training = self._while_loading(lambda: self._prepared(command, ground))
+        if training is None:
+            return
+        gallery = training.gallery(opened)
+        gallery.live = self._live
         self._training = training
         self._opened = opened.training_in(training.directory.path, command.recipe, gallery)
         if gallery is not opened.gallery:
@@ -176,19 +187,9 @@ class Worker:
         self._enter(State.TRAINING)
         self._announcer.all(gallery)
 
-    def _gallery_of(self, training: Training, opened: Opened) -> Gallery:
-        """The one that shows this run already, with the weights that were set meanwhile; or a new one."""
-        run, gallery = training.run, opened.gallery
-        if opened.run_path is None or training.directory.path.resolve() != opened.run_path.resolve():
-            gallery = Gallery(self._device, run.teachers, run.weights, run.scene)
-        elif gallery.weights != run.weights:
-            try:
-                run.weigh(gallery.weights)
-            except Exception:
-                training.close()
-                raise
-        gallery.live, gallery.history = self._live, run.history
-        return gallery
+    def _prepared(self, command: Start, ground: Ground) -> Training:
+        self._loader.prepare_training()
+        return Training(command.directory, command.recipe, ground, self._device, self._log, self._breathe)
 
     def _advance(self) -> Event | None:
         """Let the run go on to its next event, and tell of it."""
