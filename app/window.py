@@ -13,7 +13,7 @@ from app.containers import inside
 from app.dialogs import Dialogs
 from app.export_dialog import ExportDialog
 from app.keys import Input, control_down, flight
-from app.paint import DRAWING
+from app.loading_box import LoadingBox
 from app.plots_panel import PlotsPanel
 from app.recipe_panel import RecipePanel
 from app.run_panel import RunPanel
@@ -92,6 +92,7 @@ class Window:
         self.viewport = Viewport(studio, lambda cell: show_cell_menu(studio.layout, cell))
         self.view_bar, self.compare_bar = ViewBar(studio, self.look), CompareBar(studio)
         self.timeline = Timeline(studio, self.look)
+        self.loading = LoadingBox(studio, self.look)
         self.run_panel, self.recipe_panel = RunPanel(studio, self.look), RecipePanel(studio, self.look)
         self.export = ExportDialog(studio, self.look, self.dialogs)
         self.tabs = {
@@ -147,17 +148,7 @@ class Window:
                                 dpg.add_child_window(tag=f"content {label}", border=False)
                                 panel.build(f"content {label}")
             self.status.build(MAIN)
-        with inside(
-            dpg.add_window(
-                tag="loading", no_title_bar=True, no_resize=True, no_move=True, show=False, autosize=True
-            )
-        ):
-            dpg.bind_item_font(dpg.add_text("", tag="loading title"), self.look.bold)
-            dpg.add_progress_bar(tag="loading bar", width=300, height=8)
-            dpg.add_text("", tag="loading line")
-            dpg.add_button(
-                label="Cancel", tag="loading cancel", callback=lambda: self.studio.cancel_loading()
-            )
+        self.loading.build()
         build_cell_menu()
 
     def _tool(self, tag: str, label: str, callback: Callable[[], None], help: str) -> None:
@@ -221,7 +212,8 @@ class Window:
         if state.version != self._version:
             self._version = state.version
             self.run_panel.refresh()
-            self._refresh_loading()
+            dpg.configure_item("tabs", show=state.opened is not None)
+            self.loading.refresh(self.scale)
         self.view_bar.refresh()
         self.compare_bar.refresh()
         self.timeline.refresh()
@@ -231,19 +223,6 @@ class Window:
         for label, panel in self.tabs.items():
             if tab in (f"tab {label}", dpg.get_alias_id(f"tab {label}")):
                 panel.refresh()
-
-    def _refresh_loading(self) -> None:
-        loading = self.studio.state.loading
-        dpg.configure_item("loading", show=loading is not None)
-        if loading is None:
-            return
-        dpg.set_value("loading title", loading.what[:1].upper() + loading.what[1:])
-        share = loading.done / loading.total if loading.total else 0.0
-        dpg.set_value("loading bar", share)
-        dpg.set_value("loading line", f"{loading.done:,} of {loading.total:,}" if loading.total else "")
-        width, height = self.viewport.size
-        left, top = dpg.get_item_rect_min(DRAWING)
-        dpg.set_item_pos("loading", [int(left + width / 2 - 162 * self.scale), int(top + height / 2 - 50)])
 
     def _resize(self) -> None:
         """Give each part its room, when the window, the scale or the bars have changed."""
@@ -260,7 +239,6 @@ class Window:
         dpg.configure_item("centre", width=centre, height=inner)
         dpg.configure_item("side", width=side, height=inner)
         self.viewport.resize(centre, inner - round(bars * BAR * s), s)
-        dpg.configure_item("loading bar", width=round(300 * s))
         for bar in ("stage bar", "total bar"):
             dpg.configure_item(bar, height=round(6 * s))
         self.compare_bar.resize(s)

@@ -42,7 +42,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.timeout(1500)
 def test_from_the_demo_to_an_exported_student_and_back(person: Person, tmp_path: Path) -> None:
-    person.wait("the demo", lambda known: "photo" in known["images"], 120)
+    person.wait("the demo", lambda known: "photo" in known["images"], PATIENCE)
     person.focus()
     assert is_picture(person.cell("photo", "01 demo"))
 
@@ -156,7 +156,7 @@ def the_run_is_reopened(person: Person, folder: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_what_fails_is_said_and_closing_while_training_saves(person: Person, tmp_path: Path) -> None:
-    person.wait("the demo", lambda known: "photo" in known["images"], 120)
+    person.wait("the demo", lambda known: "photo" in known["images"], PATIENCE)
     person.focus()
     person.press("space")
     person.wait("the first teacher", lambda known: "vanilla" in known["images"], PATIENCE)
