@@ -1,15 +1,26 @@
 """The studio: a window on a distillation. The only package that imports dearpygui, and only when it opens."""
 
+import ctypes
 import os
 import sys
 from pathlib import Path
 
 
 def has_display() -> bool:
-    """Whether a window can be opened here."""
+    """Whether a window can be opened here. On Linux the toolkit speaks X11, also under Wayland."""
     if sys.platform in ("win32", "darwin"):
         return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if not os.environ.get("DISPLAY"):
+        return False
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:  # without it the toolkit can't open a window either
+        return False
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(ctypes.c_void_p(display))
+    return bool(display)
 
 
 def run(path: Path, directory: Path | None = None) -> int:
