@@ -2,8 +2,11 @@
 
 import dearpygui.dearpygui as dpg
 
+from app import text
+from app.compare import Mode
+from app.comparison import Comparison
 from app.layout import Rect
-from app.theme import DIM, FAINT, FONT_SIZE, INK
+from app.theme import DIM, FAINT, FONT_SIZE, INK, PANEL
 
 DRAWING = "viewport drawing"
 PLATE = (12, 12, 14, 200)
@@ -49,6 +52,40 @@ def draw_bar(scale: float, texture: int | str, place: Rect, most: str) -> None:
     y = top + (high - size) / 2 - scale
     dpg.draw_text((left - pad - _width("0", size), y), "0", color=FAINT, size=size, parent=DRAWING)
     dpg.draw_text((right + pad, y), most, color=FAINT, size=size, parent=DRAWING)
+
+
+def draw_comparison(scale: float, bar: int | str, place: Rect, comparison: Comparison, there: bool) -> None:
+    """Which two models are compared, and by the mode the divider's handle or the colour bar.
+
+    Args:
+        scale: of text.
+        bar: texture of the colour bar.
+        place: of the cell.
+        comparison: what it shows.
+        there: whether its image is.
+    """
+    first, second = text.model(comparison.first), text.model(comparison.second)
+    if comparison.mode is Mode.FLIP:
+        draw_plate(scale, place, place.x, second if comparison.flipped else first, "F flips")
+    elif comparison.mode is Mode.ERROR:
+        draw_plate(scale, place, place.x, f"{first} against {second}", "absolute difference")
+        if there:
+            draw_bar(scale, bar, place, f"{comparison.most:g}")
+    else:
+        draw_plate(scale, place, place.x, first)
+        draw_plate(scale, place, place.x + place.width, second, right=True)
+    if comparison.mode is Mode.DIVIDER and there:
+        _draw_handle(scale, place.x + comparison.share * place.width, place.y + place.height / 2)
+
+
+def _draw_handle(scale: float, x: float, y: float) -> None:
+    """A knob with two arrows: drag it to either side."""
+    radius = 9 * scale
+    dpg.draw_circle((x, y), radius, color=INK, fill=PANEL, parent=DRAWING, thickness=1.5)
+    for sign in (-1, 1):
+        tip, base = x + sign * radius * 0.6, x + sign * radius * 0.2
+        high, low = (base, y - radius * 0.35), (base, y + radius * 0.35)
+        dpg.draw_triangle((tip, y), high, low, color=INK, fill=INK, parent=DRAWING)
 
 
 def _width(words: str, size: float) -> float:

@@ -35,11 +35,11 @@ class RunProgress:
                 self._recent.clear()
             self.stage, self.step = event.stage, event.step
             self._done[event.stage.name] = max(0, event.step - event.stage.first)
-            self._recent.append((self._clock(), event.step))
+            if isinstance(event, StepDone):  # what comes before a stage's first step is no step
+                self.count = event.count
+                self._recent.append((self._clock(), event.step))
             while len(self._recent) > 2 and self._recent[-1][0] - self._recent[0][0] > WINDOW:
                 self._recent.popleft()
-            if isinstance(event, StepDone):
-                self.count = event.count
         elif isinstance(event, StageFinished):
             self._done[event.stage.name] = event.stage.last - event.stage.first
         elif isinstance(event, RunFinished):

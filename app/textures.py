@@ -12,6 +12,7 @@ class Texture:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
+        self.is_new = True  # the toolkit shows a texture black in the first frame that draws it
         self._pixels = np.ones((height, width, 4), np.float32)
         self.tag = dpg.add_raw_texture(width, height, self._pixels, parent=_REGISTRY)  # pyright: ignore[reportArgumentType] - any buffer serves
 
@@ -45,6 +46,9 @@ class Textures:
 
     def drawn(self) -> None:
         """A frame was drawn: what it no longer shows can go."""
+        for sizes in self._cells.values():
+            for texture in sizes.values():
+                texture.is_new = False
         for texture in self._dead:
             texture.delete()
         self._dead.clear()

@@ -10,11 +10,11 @@ from app import text
 from app.compare import Mode, composed
 from app.containers import inside
 from app.layout import Rect
-from app.paint import DRAWING, draw_bar, draw_plate, draw_waiting
+from app.paint import DRAWING, draw_bar, draw_comparison, draw_plate, draw_waiting
 from app.state import COMPARE, DISAGREEMENT, PHOTO
 from app.studio import FIRST, SECOND, Studio
 from app.textures import Texture, Textures
-from app.theme import ACCENT, BACK, FONT_SIZE, INK, LINE, PANEL
+from app.theme import BACK, LINE
 from gaussians.session.heat import heat_colors
 
 AREA = "viewport"
@@ -46,6 +46,7 @@ class Viewport:
         self._studio, self._on_menu = studio, on_menu
         self._textures = Textures()
         self._shown: dict[str, Texture] = {}
+        self._before: dict[str, Texture] = {}  # what each cell showed last
         self._drawn: tuple | None = None
         self._drag: _Drag | None = None
         self._composed: tuple | None = None
@@ -156,25 +157,18 @@ class Viewport:
             if cell == COMPARE:
                 self._compose(fresh)
             elif cell in fresh:
-                self._shown[cell] = self._textures.show(cell, studio.frames[cell].image)
+                self._show(cell, studio.frames[cell].image)
         labels = {cell: self._label(cell) for cell in places}
-        images = {cell: self._shown[cell].tag for cell in places if self._has_image(cell)}
+        images = {cell: self._images(cell) for cell in places if self._has_image(cell)}
         comparison = studio.comparison
-        key = (
-            places,
-            labels,
-            images,
-            comparison.share,
-            comparison.mode,
-            comparison.most,
-            self.size,
-            self.scale,
-        )
+        chosen = (comparison.first, comparison.second, comparison.flipped)
+        how = (comparison.mode, comparison.share, comparison.most)
+        key = (places, labels, images, chosen, how, self.size, self.scale)
         if key != self._drawn:
             self._drawn = key
             dpg.delete_item(DRAWING, children_only=True)
             for cell, place in places.items():
-                self._draw_cell(cell, place, images.get(cell), labels[cell])
+                self._draw_cell(cell, place, images.get(cell, ()), labels[cell])
 
     def drawn(self) -> None:
         """A frame was drawn."""
@@ -183,7 +177,19 @@ class Viewport:
     def forget(self) -> None:
         """Something else was opened: no image is of it."""
         self._shown.clear()
+        self._before.clear()
         self._composed = None
+
+    def _show(self, cell: str, image: np.ndarray) -> None:
+        before = self._shown.get(cell)
+        self._shown[cell] = self._textures.show(cell, image)
+        if before is not None:
+            self._before[cell] = before
+
+    def _images(self, cell: str) -> tuple[int | str, ...]:
+        """The cell's texture; over one that is new, for a frame, the one before: nothing flickers."""
+        texture, before = self._shown[cell], self._before.get(cell)
+        return (texture.tag, before.tag) if texture.is_new and before is not None else (texture.tag,)
 
     def _has_image(self, cell: str) -> bool:
         if cell not in self._shown:
@@ -212,7 +218,7 @@ class Viewport:
         if key != self._composed:
             self._composed = key
             image = composed(comparison.mode, first.image, second.image, *how[1:])
-            self._shown[COMPARE] = self._textures.show(COMPARE, image)
+            self._show(COMPARE, image)
 
     def _grabs_divider(self, x: float) -> bool:
         if self._studio.comparison.mode is not Mode.DIVIDER:
@@ -241,48 +247,21 @@ class Viewport:
             facts.append(studio.control.dataset)
         return title, "  ·  ".join(facts)
 
-    def _draw_cell(self, cell: str, place: Rect, image: int | str | None, label: tuple[str, str]) -> None:
+    def _draw_cell(
+        self, cell: str, place: Rect, images: tuple[int | str, ...], label: tuple[str, str]
+    ) -> None:
         low, high = (place.x, place.y), (place.x + place.width, place.y + place.height)
-        size, pad = FONT_SIZE * self.scale, 8 * self.scale
         dpg.draw_rectangle(low, high, color=LINE, fill=BACK, parent=DRAWING)
-        if image is not None:
+        for image in images:
             dpg.draw_image(image, low, high, parent=DRAWING)
-        else:
+        if not images:
             draw_waiting(self.scale, place, WAITING.get(cell, ("Rendering…",)))
         if cell == COMPARE:
-            self._draw_comparison(place, size, pad, image is not None)
+            draw_comparison(self.scale, self._bar_texture.tag, place, self._studio.comparison, bool(images))
             return
         draw_plate(self.scale, place, place.x, *label)
-        if cell == DISAGREEMENT and image is not None:
+        if cell == DISAGREEMENT and images:
             draw_bar(self.scale, self._bar_texture.tag, place, self._spread_label())
-
-    def _draw_comparison(self, place: Rect, size: float, pad: float, there: bool) -> None:
-        comparison = self._studio.comparison
-        first, second = text.model(comparison.first), text.model(comparison.second)
-        right = place.x + place.width
-        if comparison.mode is Mode.FLIP:
-            draw_plate(self.scale, place, place.x, second if comparison.flipped else first, "F flips")
-        elif comparison.mode is Mode.ERROR:
-            draw_plate(self.scale, place, place.x, f"{first} against {second}", "absolute difference")
-            if there:
-                draw_bar(self.scale, self._bar_texture.tag, place, f"{comparison.most:g}")
-        else:
-            draw_plate(self.scale, place, place.x, first, "")
-            draw_plate(self.scale, place, right, second, "", right=True)
-        if comparison.mode is Mode.DIVIDER and there:
-            x, y = place.x + comparison.share * place.width, place.y + place.height / 2
-            radius = 9 * self.scale
-            dpg.draw_circle((x, y), radius, color=INK, fill=PANEL, parent=DRAWING, thickness=1.5)
-            for sign in (-1, 1):
-                tip, base = x + sign * radius * 0.6, x + sign * radius * 0.2
-                dpg.draw_triangle(
-                    (tip, y),
-                    (base, y - radius * 0.35),
-                    (base, y + radius * 0.35),
-                    color=ACCENT,
-                    fill=INK,
-                    parent=DRAWING,
-                )
 
     def _spread_label(self) -> str:
         frame = self._studio.frames.get(DISAGREEMENT)

@@ -174,6 +174,7 @@ class Person:
 
     def cell(self, name: str, shot: str) -> np.ndarray:
         """The pixels of a cell below its label, on a new screenshot."""
+        time.sleep(0.7)  # what was told may be seen a frame later
         image = self.screenshot(shot)
         left, top, right, bottom = (round(side) for side in self.knows()["cells"][name])
         return image[top + 28 : bottom - 4, left + 4 : right - 4]
