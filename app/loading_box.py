@@ -3,7 +3,6 @@
 import dearpygui.dearpygui as dpg
 
 from app.containers import inside
-from app.paint import DRAWING
 from app.studio import Studio
 from app.theme import Look
 
@@ -29,8 +28,8 @@ class LoadingBox:
                 label="Cancel", tag="loading cancel", callback=lambda: self._studio.cancel_loading()
             )
 
-    def refresh(self, scale: float) -> None:
-        """Follow the state."""
+    def refresh(self, scale: float, room: tuple[float, float]) -> None:
+        """Follow the state, in the middle of the cells, which have this much room, px."""
         loading = self._studio.state.loading
         dpg.configure_item("loading", show=loading is not None)
         if loading is None:
@@ -39,5 +38,6 @@ class LoadingBox:
         dpg.set_value("loading bar", loading.done / loading.total if loading.total else 0.0)
         dpg.set_value("loading line", f"{loading.done:,} of {loading.total:,}" if loading.total > 1 else "")
         dpg.configure_item("loading bar", width=round(WIDTH * scale), height=round(8 * scale))
-        (left, top), (width, height) = dpg.get_item_rect_min(DRAWING), dpg.get_item_rect_size(DRAWING)
-        dpg.set_item_pos("loading", [int(left + (width - (WIDTH + 24) * scale) / 2), int(top + height / 2.5)])
+        width, height = room
+        left = max(0, int((width - WIDTH * scale) / 2))
+        dpg.set_item_pos("loading", [left, int(height * 0.45)])

@@ -213,7 +213,7 @@ class Window:
             self._version = state.version
             self.run_panel.refresh()
             dpg.configure_item("tabs", show=state.opened is not None)
-            self.loading.refresh(self.scale)
+            self.loading.refresh(self.scale, self.viewport.size)
         self.view_bar.refresh()
         self.compare_bar.refresh()
         self.timeline.refresh()
