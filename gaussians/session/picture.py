@@ -1,5 +1,6 @@
 """report.png: photo, teachers, student and the student's error, for a few held-out views."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,16 @@ INK, FAINT, PAPER = (24, 24, 27), (113, 113, 122), (255, 255, 255)
 
 
 def write_picture(
-    directory: RunDirectory, scene: Scene, report: dict[str, Any], device: torch.device
+    directory: RunDirectory,
+    scene: Scene,
+    report: dict[str, Any],
+    device: torch.device,
+    on_view: Callable[[], None] | None = None,
 ) -> None:
-    """Render and write report.png. Without held-out views, training views serve. Raises StorageError."""
+    """Render and write report.png. Without held-out views, training views serve.
+
+    `on_view` is called after each view. Raises StorageError.
+    """
     views = scene.test or scene.train
     chosen = [views[index] for index in spread_views(len(views), VIEWS)]
     models = {
@@ -39,6 +47,8 @@ def write_picture(
             cells.append((name, (image * 255).round().astype(np.uint8)))
         cells.append(("error (FLIP)", _error(cells[-1][1], view)))
         rows.append((view, cells))
+        if on_view is not None:
+            on_view()
     sheet = _sheet(rows, report)
     with replacing(directory.picture) as temporary:
         sheet.save(temporary)

@@ -24,9 +24,10 @@ class Shot:
     Attributes:
         cell: its frame's name.
         model: what to render.
-        camera: at the size to render at.
+        camera: at the size to render at: `scale` times the size wanted.
         sharp: whether that is the size wanted.
         version: of the model, as asked for.
+        serial: of the camera.
     """
 
     cell: str
@@ -140,12 +141,12 @@ class Previews:
         """Shots that the user waits for, and those that show what training changed: most urgent first."""
         new: list[tuple[str, Shot]] = []
         blurred, outdated = [], []
-        targets = list(_targets(look))
-        for cell, model in targets:
-            now_version = version(model)
-            if now_version is None or (cell, self._serial) in self._failed:
+        known = [(cell, model, version(model)) for cell, model in _targets(look)]
+        shown_now = [target for target in known if target[2] is not None]
+        for cell, model, now_version in shown_now:
+            if (cell, self._serial) in self._failed:
                 continue
-            scale = self._scale(model, len(targets), cell == targets[0][0]) if moving else 1.0
+            scale = self._scale(model, len(shown_now), cell == shown_now[0][0]) if moving else 1.0
             shot = self._shot(look, cell, model, now_version, scale)
             shown = self._shown.get(cell)
             if shown is None or shown.shot.model != model or shown.shot.serial != self._serial:

@@ -280,11 +280,10 @@ class Run:
         return read_splat(self.directory.splat(model)).to(self.device)
 
     def _finish(self) -> RunFinished:
-        names = [stage.name for stage in self.plan if stage.name != LABELS]
-        facts = {name: self._checkpoints.finished(name) for name in names}
+        facts = {stage.name: self._checkpoints.finished(stage.name) for stage in self.plan}
         facts[ENSEMBLE] = self._ensemble()
         report = build_report(self.scene, self.recipe, self.device, self.teachers, facts)
-        write_picture(self.directory, self.scene, report, self.device)
+        write_picture(self.directory, self.scene, report, self.device, self._breathe)
         write_json(self.directory.report, report)
         return RunFinished(self.directory.path, report)
 

@@ -210,3 +210,17 @@ def test_expensive_models_never_go_below_the_least_scale():
     shot = clock.turn()
     assert shot is not None
     assert shot.scale == SCALES[-1]
+
+
+def test_first_cell_that_can_be_shown_gets_half_of_a_round():
+    clock = Clock(training=False)
+    versions = {"photo": None, "student": 1, "vanilla": 1}
+    clock.look(0, "student", "vanilla")
+    for _ in range(2):
+        clock.turn()
+    for number in (1, 2):
+        clock.look(number, "photo", "student", "vanilla", moving=True)
+        shot = clock.previews.next(versions.get, clock.now, False)
+    assert shot is not None
+    assert shot.model == "student"
+    assert shot.scale == 0.5  # 0.025 s of 0.06 / 2
