@@ -72,6 +72,8 @@ class Curves:
             self.version += 1
 
     def _add(self, line: dict[str, Any]) -> None:
+        if "count" not in line:  # a note, such as of changed weights
+            return
         model, step = line["model"], line["step"]
         for term, value in line.get("loss", {}).items():
             self._curve("loss", f"{model} {term}").add(step, value)

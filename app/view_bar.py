@@ -31,7 +31,7 @@ class ViewBar:
                 self._button("next", ">", lambda: self._studio.go_by(1), "Next photo's place  (N)")
                 dpg.add_text("", tag="view name")
             self._button("reset", "Reset", self._studio.reset, "Camera back to where it began  (R)")
-            self._button("grid", "Back to grid", self._studio.layout.shrink, "All cells again  (Esc)")
+            self._button("grid", "Grid", self._studio.layout.shrink, "All cells again  (Esc)")
 
     def refresh(self) -> None:
         """Follow the state."""

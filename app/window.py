@@ -1,6 +1,7 @@
 """The window: makes the panels, and runs the frame loop. Nothing slow happens here: the worker does that."""
 
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,10 +26,12 @@ from app.teachers_panel import TeachersPanel
 from app.theme import Look
 from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import Viewport
+from gaussians.session.messages import Failed
 
 BUSY_RATE, CALM_RATE = 60.0, 24.0  # frames a second while the window is used, and else
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MAIN = "main window"
+MOST_MISTAKES = 5  # frames in a row that may fail
 
 
 class Window:
@@ -52,6 +55,7 @@ class Window:
         self._device, self._path = device, path
         self._on_frame = on_frame or (lambda window: None)
         self._then = time.perf_counter()
+        self._mistakes = 0  # one after the other
         self.scale = 1.0
         self._size: tuple[int, int, bool, bool, float] | None = None
         self._version = -1
@@ -65,7 +69,7 @@ class Window:
             self.studio.begin(self._path)
             self._build()
             while dpg.is_dearpygui_running() and not self.studio.has_left:
-                self._frame()
+                self._guarded_frame()
             self._remember()
         finally:
             self.studio.leave()
@@ -169,6 +173,21 @@ class Window:
         at = SCALES.index(min(SCALES, key=lambda scale: abs(scale - self.scale)))
         self.settings.scale = SCALES[min(max(at + steps, 0), len(SCALES) - 1)]
         self.set_scale(self.settings.scale)
+
+    def _guarded_frame(self) -> None:
+        """A frame; a mistake of ours in it is said, and does not take the run with it."""
+        try:
+            self._frame()
+            self._mistakes = 0
+        except Exception as error:
+            self._mistakes += 1
+            if self._mistakes > MOST_MISTAKES:
+                raise
+            advice = "Training goes on. If it happens again, close the window: the run is saved."
+            self.studio.state.failures.append(
+                Failed(f"The window made a mistake: {error}", advice, traceback.format_exc())
+            )
+            dpg.render_dearpygui_frame()
 
     def _frame(self) -> None:
         began = time.perf_counter()

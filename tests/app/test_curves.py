@@ -65,6 +65,14 @@ def test_values_are_read_at_the_nearest_point_and_not_outside() -> None:
     assert curve.at(41) is None
 
 
+def test_a_note_among_the_lines_is_no_point() -> None:
+    curves = Curves()
+    curves.add(
+        [{"time": 1.0, "stage": "student", "model": "student", "step": 5, "weights": {"vanilla": 1.0}}]
+    )
+    assert not any(curves.plots.values())
+
+
 def test_the_version_tells_of_news() -> None:
     curves = Curves()
     before = curves.version
