@@ -125,7 +125,7 @@ class StudioState:
             self._follow(report)
         elif isinstance(report, MetricsLogged):
             self.curves.add(report.lines)
-            self._note_psnr(report.lines)
+            self._note(report.lines)
         elif isinstance(report, ModelsChanged):
             self.counts = dict(report.counts)
         elif isinstance(report, TeachersWeighed):
@@ -145,7 +145,7 @@ class StudioState:
         self.psnr, self.weights, self.marks, self.history = {}, {}, [], ()
         self.curves = Curves()
         self.curves.add(opened.metrics)
-        self._note_psnr(opened.metrics)
+        self._note(opened.metrics)
 
     def _follow(self, report: Progressed) -> None:
         event = report.event
@@ -159,11 +159,19 @@ class StudioState:
             models = event.report.get("models", {})
             self.psnr |= {name: facts["psnr"] for name, facts in models.items() if "psnr" in facts}
 
-    def _note_psnr(self, lines: tuple[dict, ...]) -> None:
+    def _note(self, lines: tuple[dict, ...]) -> None:
         self.psnr |= {line["model"]: line["psnr"] for line in lines if "psnr" in line}
+        for line in lines:
+            if line.get("event") == "weights":
+                self._mark(line["step"])
 
     def _weigh(self, report: TeachersWeighed) -> None:
         changed = bool(self.weights) and report.weights != self.weights
         self.weights = dict(report.weights)
         if changed:
-            self.marks.append(report.step)
+            self._mark(report.step)
+
+    def _mark(self, step: int) -> None:
+        """Note a change of weights, which is both reported and in the run's metrics."""
+        if step not in self.marks:
+            self.marks.append(step)

@@ -197,6 +197,21 @@ def test_a_reopened_run_has_its_curves(studio: Studio, worker: FakeWorker, tmp_p
     assert studio.state.psnr == {"vanilla": 20.5}
 
 
+def test_a_reopened_run_has_the_marks_of_changed_weights(
+    studio: Studio, worker: FakeWorker, tmp_path: Path
+) -> None:
+    line = {
+        "time": 1.0,
+        "stage": "student",
+        "model": "student",
+        "step": 30,
+        "event": "weights",
+        "weights": {},
+    }
+    hear(studio, worker, scene(run=(tmp_path, recipe("preview")), metrics=(line,)))
+    assert studio.state.marks == [30]
+
+
 def test_progress_follows_the_engine(opened: Studio, worker: FakeWorker) -> None:
     opened.form.choose("preview")
     opened.start()
