@@ -1,1 +1,39 @@
-"""The studio: a window on a run. The only place that imports dearpygui."""
+"""The studio: a window on a distillation. The only package that imports dearpygui, and only when it opens."""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+
+def has_display() -> bool:
+    """Whether a window can be opened here. On Linux the toolkit speaks X11, also under Wayland."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    if not os.environ.get("DISPLAY"):
+        return False
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:  # without it the toolkit can't open a window either
+        return False
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(ctypes.c_void_p(display))
+    return bool(display)
+
+
+def run(path: Path, directory: Path | None = None) -> int:
+    """Open the studio; returns the exit code when it is closed.
+
+    Args:
+        path: a scene, a run or a splat file.
+        directory: where the first run that is started goes; None: runs/NAME.
+    """
+    from app.studio import Studio
+    from app.window import Window  # the toolkit is not even imported where nothing is shown
+    from gaussians.session.machine import choose_device
+    from gaussians.session.worker import Worker
+
+    device = choose_device("auto")
+    return Window(Studio(Worker(device), directory), device, path).run()

@@ -5,7 +5,8 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from gaussians.errors import DistilleryError
 
@@ -19,14 +20,23 @@ COMMANDS = {
 }
 MODULES = {"eval": "evaluate"}  # a module can't well be called eval
 
+OpenWindow = Callable[[Path, Path | None], int]
+"""Opens the studio on a scene, a run or a splat file; a new run goes into the second folder."""
 
-def main(arguments: Sequence[str]) -> int:
-    """Run a command line; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 if stopped."""
+
+def main(arguments: Sequence[str], window: OpenWindow | None = None) -> int:
+    """Run a command line; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 if stopped.
+
+    Args:
+        arguments: without the program's name.
+        window: what opens the studio where no command is named; None: there is no display. It is given, not
+            imported, since the engine doesn't know of any window.
+    """
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "studio"
     rest = list(arguments[1:] if name != "studio" else arguments)
     try:
         command = importlib.import_module(f"gaussians.cli.{MODULES.get(name, name)}")
-        return command.run(rest)
+        return command.run(rest, window) if name == "studio" else command.run(rest)
     except DistilleryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -23,7 +23,7 @@ from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.clock import SAVE_EVERY
-from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
@@ -173,14 +173,12 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     default = "fast" if flags.scene else "preview"
     recipe = make_recipe(flags, default)
     scene = absolute(flags.scene or DEMO)
-    directory = RunDirectory(flags.out or _free_directory(scene.name))
+    directory = RunDirectory(flags.out or free_directory(scene.name))
     if directory.exists:
         raise RunError(
             f"{directory.path}: holds a run already; add --resume to go on with it, or choose another --out"
         )
-    options = flags.scene_flags.apply(
-        SceneOptions(seed=recipe.seed, cache=directory.path / "structure-from-motion")
-    )
+    options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
     return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
 
 
@@ -228,7 +226,7 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     return dataclasses.replace(plan, device=flags.device or plan.device), directory
 
 
-def _free_directory(name: str) -> Path:
+def free_directory(name: str) -> Path:
     """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that does not exist."""
     path, number = RUNS / name, 2
     while path.exists():

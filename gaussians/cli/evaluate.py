@@ -13,13 +13,14 @@ from gaussians.cli.flags import SceneFlags, parse
 from gaussians.cli.progress import counting
 from gaussians.cli.sources import OWN_SCENE, open_scene
 from gaussians.cli.tables import model_table
-from gaussians.distill.pipeline import ENSEMBLE, STUDENT, label_weights
+from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.errors import SceneError
 from gaussians.io import read_splat
 from gaussians.scene import Scene
 from gaussians.session.machine import choose_device, device_name
 from gaussians.session.measure import measured, measured_ensemble
 from gaussians.session.models import Models, open_models
+from gaussians.session.weights import weights_of
 from gaussians.storage import write_json
 
 DESCRIPTION = "Measure a run's models, or a splat file, on a scene's held-out views."
@@ -82,7 +83,7 @@ def _with_ensemble(
 ) -> dict[str, dict[str, Any]]:
     if models.plan is None:
         return results
-    weights = label_weights(models.plan.recipe, models.plan.teacher_names)
+    weights = weights_of(models.path, models.plan)
     if not all(kind in models.splats for kind in weights):
         return results
     gaussians = {kind: read_splat(models.splats[kind]).to(device) for kind in weights}

@@ -1,4 +1,4 @@
-"""`main.py [SCENE]`: the job with no command named. Until the window is there, it distils headless."""
+"""`main.py [SCENE]`: the studio where there is a display; else it says so, and distils headless."""
 
 import sys
 from dataclasses import dataclass
@@ -7,14 +7,17 @@ from typing import Annotated
 
 import tyro
 
-from gaussians.cli import COMMANDS
-from gaussians.cli.distill import Flags, distill
+from gaussians.cli import COMMANDS, OpenWindow
+from gaussians.cli.distill import DEMO, Flags, distill
 from gaussians.cli.flags import parse
+from gaussians.errors import SceneError
+from gaussians.session.directory import RunDirectory
 
 DESCRIPTION = """\
 Distil 3-D Gaussian Splatting teachers into a compact student.
 
-Without a command: distils SCENE, or the bundled demo, headless. Commands, each with its own --help:
+Without a command: the studio, a window on SCENE; without a display: distils SCENE headless.
+Commands, each with its own --help:
 """
 
 
@@ -23,14 +26,23 @@ class StudioFlags:
     """The flags without a command."""
 
     scene: Annotated[Path | None, tyro.conf.Positional] = None
-    """Folder of a scene. Default: the bundled demo."""
+    """Folder of a scene or of a run, or a splat file to view. Default: the bundled demo."""
     run: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory to create, or to go on with."""
 
 
-def run(arguments: list[str]) -> int:
-    """The command; see `main`."""
+def run(arguments: list[str], window: OpenWindow | None = None) -> int:
+    """The command; see `main`. Raises DistilleryError."""
     commands = "\n".join(f"  {name:8} {what}" for name, what in COMMANDS.items())
     flags: StudioFlags = parse(StudioFlags, arguments, "", DESCRIPTION + commands)
-    print("distilling headless; see README.md for all commands", file=sys.stderr)
-    return distill(Flags(scene=flags.scene, out=flags.run, resume=flags.run is not None))
+    path, directory = flags.scene, flags.run
+    if directory is not None and RunDirectory(directory).exists and path is None:
+        path = directory
+    if window is not None:
+        if path is not None and not path.exists():
+            raise SceneError(f"{path}: no such file or folder; give a scene, a run or a splat file")
+        return window(path or DEMO, directory)
+    print("no display: distilling headless; see README.md for all commands", file=sys.stderr)
+    if path is not None and RunDirectory(path).exists:
+        return distill(Flags(out=path, resume=True))
+    return distill(Flags(scene=path, out=directory, resume=directory is not None))

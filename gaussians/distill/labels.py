@@ -11,6 +11,7 @@ import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +25,14 @@ from gaussians.storage import replacing
 
 _FORMAT = b"soft labels 1: uint8 RGB of every view, then float32 disagreement of every view"
 _SUFFIX = ".labels"
+
+
+class Labels(Protocol):
+    """What a student takes its labels from."""
+
+    def image(self, view: int) -> Tensor:
+        """[H, W, 3] uint8 on the CPU, the label of a training view by its index."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,17 +134,17 @@ def _render_all(
     background: Sequence[float],
 ) -> Iterator[tuple[np.ndarray, float]]:
     for camera in cameras:
-        yield _render(teachers, shares, camera, background)
+        yield render_label(teachers, shares, camera, background)
 
 
 @torch.no_grad()  # on a function and not a generator: there it would leak out at each yield
-def _render(
+def render_label(
     teachers: Mapping[str, Gaussians],
     shares: Mapping[str, float],
     camera: Camera,
     background: Sequence[float],
 ) -> tuple[np.ndarray, float]:
-    """One label [H, W, 3] uint8, and its teachers' disagreement."""
+    """One label [H, W, 3] uint8, and its teachers' disagreement; every one of them has a share."""
     images = []
     for gaussians in teachers.values():
         behind = torch.tensor([list(background)], dtype=torch.float32, device=gaussians.device)

@@ -14,7 +14,7 @@ import torch
 
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.dropout import Dropout
-from gaussians.distill.labels import SoftLabels
+from gaussians.distill.labels import Labels
 from gaussians.distill.perturb import Perturbation
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.simplify import PaperRefinement, StagedPrune
@@ -101,7 +101,7 @@ def student_budget(recipe: Recipe, vanilla_count: int) -> int:
 
 
 def student_optimisation(
-    scene: Scene, recipe: Recipe, vanilla: Gaussians, labels: SoftLabels, device: torch.device
+    scene: Scene, recipe: Recipe, vanilla: Gaussians, labels: Labels, device: torch.device
 ) -> Optimisation:
     """The student's optimisation at step 0, by the recipe's route."""
     student = recipe.student

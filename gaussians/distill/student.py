@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gaussians.distill.labels import SoftLabels
+from gaussians.distill.labels import Labels
 from gaussians.distill.recipe import Student
 from gaussians.distill.structure import StructuralLoss
 from gaussians.model import Gaussians
@@ -28,7 +28,7 @@ class StudentObjective(Objective):
     def __init__(
         self,
         views: Sequence[View],
-        labels: SoftLabels | None,
+        labels: Labels | None,
         student: Student,
         structure: StructuralLoss | None,
         device: torch.device | str,

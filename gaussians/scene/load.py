@@ -113,8 +113,12 @@ def _read_folder(
             f"; did you mean one of its folders ({', '.join(inside[:5])})?" if inside else f"; {_EXPECTED}."
         )
         raise SceneError(f"{scene}: no cameras and no photos found{hint}")
-    cache = options.cache or Path(platformdirs.user_cache_dir("splat-distillery")) / "scenes"
-    return photos.read(folder, names, cache, progress)
+    return photos.read(folder, names, cache_folder(options), progress)
+
+
+def cache_folder(options: SceneOptions) -> Path:
+    """Where cameras found by structure from motion are kept."""
+    return options.cache or Path(platformdirs.user_cache_dir("splat-distillery")) / "scenes"
 
 
 def _is_scene(folder: Path) -> bool:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import pycolmap
 
 FEWEST_PHOTOS = 3
+SOURCE = "structure from motion"
+"""Of points that were found with the cameras, as `Points.source` has it."""
 _FEWEST_PLACED = 0.5  # share of the photos; with less, the scene would not be the one that was photographed
 _EXHAUSTIVE = 80  # photos up to which every pair is matched: 3160 pairs
 _LARGEST_SIDE = 2000  # px searched for features; finer detail costs minutes and places cameras no better
@@ -80,7 +82,7 @@ def read(folder: Path, names: Sequence[str], cache: Path, progress: Progress | N
         )
     paths = [folder / name for name in names]
     headers = list(in_threads(read_header, paths))
-    model = cache / f"photos-{_fingerprint(names, paths)}"
+    model = kept_model(folder, names, cache)
     known = is_model(model)
     if not known:
         _reconstruct(folder, names, headers, model, progress)
@@ -102,7 +104,12 @@ def read(folder: Path, names: Sequence[str], cache: Path, progress: Progress | N
     left_out = sorted(set(names) - {shot.name for shot in shots})
     if left_out:
         notes.append(f"left out {len(left_out)} photos that could not be placed (the first: {left_out[0]})")
-    return Capture(shots, points_of(reconstruction, "structure from motion"), notes=tuple(notes))
+    return Capture(shots, points_of(reconstruction, SOURCE), notes=tuple(notes))
+
+
+def kept_model(folder: Path, names: Sequence[str], cache: Path) -> Path:
+    """The folder in `cache` in which the cameras found for these photos are kept, or will be."""
+    return cache / f"photos-{_fingerprint(names, [folder / name for name in names])}"
 
 
 def _fingerprint(names: Sequence[str], paths: Sequence[Path]) -> str:

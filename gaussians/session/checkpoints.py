@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
 from torch import Tensor
 
 from gaussians.errors import RunError
-from gaussians.storage import replacing, write_json
+from gaussians.session.tensor_file import write_tensors
+from gaussians.storage import write_json
 
 
 class Checkpoints:
@@ -24,12 +24,7 @@ class Checkpoints:
 
     def save(self, stage: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Replace the stage's checkpoint. `facts` are JSON values: step, seconds, ... Raises StorageError."""
-        with replacing(self._tensors(stage)) as temporary:
-            metadata = {"facts": json.dumps(dict(facts))}
-            try:
-                safetensors.torch.save_file(dict(tensors), temporary, metadata=metadata)
-            except safetensors.SafetensorError as error:  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
-                raise OSError(str(error)) from error  # what it makes of a full disk
+        write_tensors(self._tensors(stage), tensors, {"facts": json.dumps(dict(facts))})
 
     def load(self, stage: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The stage's tensors and facts; None when there is no checkpoint. Raises RunError."""

@@ -19,6 +19,8 @@ from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
 
 RECIPE_FILE, REPORT_FILE = "recipe.json", "report.json"
+CAMERAS_FOLDER = "structure-from-motion"
+"""In a run: cameras found for photos that came without."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class RunDirectory:
                 background=document["background"],
                 random_points=document["random_points"],
                 seed=recipe.seed,
-                cache=self.path / "structure-from-motion",
+                cache=self.path / CAMERAS_FOLDER,
             )
             teachers = {name: Path(path) for name, path in document["teachers"].items()}
             return RunPlan(Path(document["scene"]), options, recipe, document["device"], teachers)

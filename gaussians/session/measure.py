@@ -10,7 +10,7 @@ from torch import Tensor
 from gaussians.distill.importance import spread_views
 from gaussians.distill.labels import label_shares
 from gaussians.errors import StorageError
-from gaussians.io import read_splat
+from gaussians.io import read_splat, write_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene, View
 from gaussians.train.evaluate import evaluate, render_view
@@ -55,6 +55,23 @@ def verified(path: Path, written: Gaussians) -> Gaussians:
                 f"{path}: {name} reads back other than written; check the disk and write it again"
             )
     return read
+
+
+def written(
+    path: Path,
+    gaussians: Gaussians,
+    scene: Scene,
+    device: torch.device,
+    on_view: Callable[[], None] | None = None,
+) -> dict[str, Any]:
+    """Write a model's splat file, read it back, and measure what was read: bytes and `measured`.
+
+    Raises:
+        StorageError: it can't be written, or holds something else than what was written.
+    """
+    write_splat(path, gaussians)
+    read_back = verified(path, gaussians).to(device)
+    return {"bytes": path.stat().st_size, **measured(read_back, scene, device, on_view)}
 
 
 def measured(

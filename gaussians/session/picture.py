@@ -1,7 +1,7 @@
 """report.png: photo, teachers, student and the student's error, for a few held-out views."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from gaussians.distill.pipeline import ENSEMBLE
 from gaussians.io import read_splat
 from gaussians.scene import Scene, View
 from gaussians.session.directory import RunDirectory
+from gaussians.session.heat import heat_colors
 from gaussians.storage import replacing
 from gaussians.train.evaluate import render_view
 from gaussians.train.metrics import flip_map
@@ -21,16 +22,21 @@ PHOTO = "photo"
 VIEWS = 4
 CELL_HEIGHT = 270  # px at most
 MARGIN, CAPTION, HEADER = 6, 18, 30
-# Error 0 to 1: dark to light, and readable without telling red from green.
-HEAT = ((0, 0, 4), (80, 18, 123), (182, 54, 121), (251, 136, 97), (252, 253, 191))
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 INK, FAINT, PAPER = (24, 24, 27), (113, 113, 122), (255, 255, 255)
 
 
 def write_picture(
-    directory: RunDirectory, scene: Scene, report: dict[str, Any], device: torch.device
+    directory: RunDirectory,
+    scene: Scene,
+    report: dict[str, Any],
+    device: torch.device,
+    on_view: Callable[[], None] | None = None,
 ) -> None:
-    """Render and write report.png. Without held-out views, training views serve. Raises StorageError."""
+    """Render and write report.png. Without held-out views, training views serve.
+
+    `on_view` is called after each view. Raises StorageError.
+    """
     views = scene.test or scene.train
     chosen = [views[index] for index in spread_views(len(views), VIEWS)]
     models = {
@@ -44,6 +50,8 @@ def write_picture(
             cells.append((name, (image * 255).round().astype(np.uint8)))
         cells.append(("error (FLIP)", _error(cells[-1][1], view)))
         rows.append((view, cells))
+        if on_view is not None:
+            on_view()
     sheet = _sheet(rows, report)
     with replacing(directory.picture) as temporary:
         sheet.save(temporary)
@@ -51,10 +59,7 @@ def write_picture(
 
 def _error(image: np.ndarray, view: View) -> np.ndarray:
     """[H, W, 3] uint8: the FLIP error map in colour; pixels that the mask leaves out have no error."""
-    error = flip_map(image, view.image, view.mask)
-    steps = np.linspace(0, 1, len(HEAT))
-    channels = [np.interp(error, steps, [color[channel] for color in HEAT]) for channel in range(3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
+    return heat_colors(flip_map(image, view.image, view.mask))
 
 
 def _sheet(rows: list[tuple[View, list[tuple[str, np.ndarray]]]], report: dict[str, Any]) -> Image.Image:

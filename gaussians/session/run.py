@@ -6,14 +6,13 @@ then goes on from the last checkpoint with the same numbers.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gaussians.camera import Camera
-from gaussians.distill.labels import SoftLabels, render_labels
+from gaussians.distill.labels import label_shares
 from gaussians.distill.pipeline import (
     ENSEMBLE,
     LABELS,
@@ -27,7 +26,8 @@ from gaussians.distill.pipeline import (
     teacher_optimisation,
 )
 from gaussians.distill.recipe import Recipe
-from gaussians.io import read_splat, write_splat
+from gaussians.distill.reweighed import ReweighedLabels
+from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene
 from gaussians.session.checkpoints import Checkpoints
@@ -41,10 +41,15 @@ from gaussians.session.events import (
     StageStarted,
     StepDone,
 )
-from gaussians.session.measure import Probe, measured, measured_ensemble, verified
+from gaussians.session.history import History
+from gaussians.session.label_stage import labels_of
+from gaussians.session.live import Live
+from gaussians.session.machine import memory_in_use
+from gaussians.session.measure import Probe, measured_ensemble, written
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.picture import write_picture
 from gaussians.session.report import build_report
+from gaussians.session.weights import WEIGHTS, last_weights
 from gaussians.storage import write_json
 from gaussians.train.optimisation import Optimisation, StepStats
 
@@ -59,6 +64,12 @@ class Run:
         given: splat files to use as teachers, by name, instead of training any; the first takes the vanilla
             teacher's part: the budget is counted from it, and the student may start from it.
         save_every: seconds between checkpoints: what a kill may cost.
+        on_line: told of each line that is added to metrics.jsonl.
+        breathe: called now and then in long work that yields no events, as measuring does.
+
+    Attributes:
+        weights: of the teachers in the soft labels; changed by `weigh`.
+        history: snapshots of the student.
     """
 
     def __init__(
@@ -69,6 +80,8 @@ class Run:
         device: torch.device,
         given: Mapping[str, Path] | None = None,
         save_every: float = SAVE_EVERY,
+        on_line: Callable[[dict[str, Any]], None] | None = None,
+        breathe: Callable[[], None] | None = None,
     ) -> None:
         self.directory = directory
         self.scene, self.recipe, self.device = scene, recipe, device
@@ -79,6 +92,11 @@ class Run:
         self._metrics = MetricsLog(directory.metrics)
         self._probe = Probe(scene, device)
         self._timer = SaveTimer(save_every)
+        self._on_line, self._breathe = on_line, breathe
+        self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
+        self.history = History(directory.path / "history", recipe.student.optimise.steps)
+        self._student_labels: ReweighedLabels | None = None
+        self._stage = self.plan[0]
         # The stage being trained: what `save` saves.
         self._current: tuple[Stage, Optimisation, StageClock] | None = None
 
@@ -90,6 +108,7 @@ class Run:
             TrainingError: an optimisation diverged.
         """
         for index, stage in enumerate(self.plan):
+            self._stage = stage
             facts = self._checkpoints.finished(stage.name)
             if facts is not None:
                 yield StageFinished(stage, facts, resumed=True)
@@ -108,6 +127,42 @@ class Run:
             self._metrics.sync()
             facts = {"step": optimisation.step, **clock.facts()}
             self._checkpoints.save(stage.name, optimisation.state_dict(), facts)
+
+    @property
+    def live(self) -> Live | None:
+        """The model being trained; None between stages."""
+        if self._current is None:
+            return None
+        stage, optimisation, _ = self._current
+        return Live(stage.model, optimisation.live, optimisation.step)
+
+    def weigh(self, weights: Mapping[str, float]) -> int:
+        """Weigh the teachers so from the next step on; between steps. Noted in metrics.jsonl.
+
+        Returns:
+            The step of the stage being trained after which they hold; 0 between stages.
+
+        Raises:
+            RecipeError: a negative weight, or no teacher left.
+            StorageError: the change could not be noted; it holds all the same.
+        """
+        label_shares({name: weights[name] for name in self.teachers})
+        self.weights = {name: weights[name] for name in self.teachers}
+        if self._student_labels is not None:
+            self._student_labels.weigh(self.weights)
+        self._note_weights()
+        return self._current[1].step if self._current is not None else 0
+
+    def _note_weights(self) -> None:
+        step = 0 if self._current is None else self._current[1].step
+        self._append(self._stage, step, {"event": WEIGHTS, WEIGHTS: self.weights})
+
+    def _append(self, stage: Stage, step: int, values: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl."""
+        head = {"time": round(time.time(), 3), "stage": stage.name, "model": stage.model, "step": step}
+        self._metrics.append(head | values)
+        if self._on_line is not None:
+            self._on_line(head | values)
 
     def _adopt(self, stage: Stage, index: int) -> Iterator[Event]:
         """Copy a given teacher into the run as PLY, and measure it."""
@@ -143,9 +198,16 @@ class Run:
         del checkpoint
         self._metrics.keep(lambda line: line["stage"] != stage.name or line["step"] <= optimisation.step)
         self._current = (stage, optimisation, clock)
+        noted = last_weights(self._metrics.lines()) or label_weights(self.recipe, self.teachers)
+        if noted != self.weights:
+            self._note_weights()  # the change was made after the checkpoint: now it holds from there
+        if stage.name == STUDENT:
+            self.history.cut(optimisation.step)
         yield StageStarted(stage, index, len(self.plan), optimisation.step)
         for stats in optimisation.steps(until=stage.last):
             clock.step(stats.seconds, look_at_memory=stats.terms is not None)
+            if stage.name == STUDENT and self.history.wants(stats.step):
+                self.history.add(stats.step, optimisation.live)
             yield self._log(stage, stats, optimisation.live)
             if self._timer.is_due and stats.step < stage.last:
                 self.save()
@@ -155,18 +217,12 @@ class Run:
     def _log(self, stage: Stage, stats: StepStats, gaussians: Gaussians) -> StepDone:
         psnr = self._probe.psnr(gaussians, stats.step, stage.last)
         if stats.terms is not None or psnr is not None:
-            line: dict[str, Any] = {
-                "time": round(time.time(), 3),
-                "stage": stage.name,
-                "model": stage.model,
-                "step": stats.step,
-                "count": stats.count,
-            }
+            values: dict[str, Any] = {"count": stats.count}
             if stats.terms is not None:
-                line["loss"] = stats.terms
+                values |= {"loss": stats.terms, "memory": memory_in_use(self.device)}
             if psnr is not None:
-                line["psnr"] = psnr
-            self._metrics.append(line)
+                values["psnr"] = psnr
+            self._append(stage, stats.step, values)
         return StepDone(stage, stats.step, stats.count, stats.terms, psnr)
 
     def _close(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> dict[str, Any]:
@@ -179,18 +235,15 @@ class Run:
         if stage.name == STUDENT:
             vanilla = self._checkpoints.finished(self.teachers[0]) or {}
             facts["budget"] = student_budget(self.recipe, vanilla["gaussians"])
-        self._current = None
+        self._current, self._student_labels = None, None
         self._metrics.sync()
         self._checkpoints.finish(stage.name, facts)
         self._drop_unneeded(stage)
         return facts
 
     def _write(self, model: str, gaussians: Gaussians) -> dict[str, Any]:
-        """Write a model's PLY, read it back, and measure what was read."""
         path = self.directory.splat(model)
-        write_splat(path, gaussians)
-        read_back = verified(path, gaussians).to(self.device)
-        return {"bytes": path.stat().st_size, **measured(read_back, self.scene, self.device)}
+        return written(path, gaussians, self.scene, self.device, self._breathe)
 
     def _drop_unneeded(self, stage: Stage) -> None:
         """Delete finished optimizer states: only forks need the trunk's, and only until the last."""
@@ -199,50 +252,48 @@ class Run:
         if stage.name != TRUNK:
             self._checkpoints.drop(stage.name)
 
-    def _labels(self, stage: Stage, index: int) -> Iterator[Event]:
+    def _labels(self, stage: Stage, index: int) -> Generator[Event, None, ReweighedLabels]:
         """Render the soft labels and measure the ensemble; the teachers leave memory at the end."""
         yield StageStarted(stage, index, len(self.plan), 0)
         clock = StageClock(self.device)
         teachers = {name: self._splat(name) for name in self.teachers}
-        weights = label_weights(self.recipe, self.teachers)
-        cameras: list[Camera] = [view.camera for view in self.scene.train]
-        rendering = render_labels(
-            teachers,
-            weights,
-            cameras,
-            self.scene.background,
-            self.directory.labels,
-            self.recipe.labels.memory_mb,
-        )
-        count = sum(len(teacher) for teacher in teachers.values())
-        while True:
-            began = time.perf_counter()
-            try:
-                done = next(rendering)
-            except StopIteration as end:
-                labels: SoftLabels = end.value
-                break
-            clock.step(time.perf_counter() - began, look_at_memory=True)
-            yield StepDone(stage, done, count)
+        weights = dict(self.weights)
+        folder, memory = self.directory.labels, self.recipe.labels.memory_mb
+        labels = yield from labels_of(stage, teachers, weights, self.scene, folder, memory, clock)
         facts = self._checkpoints.finished(ENSEMBLE)
         if facts is None:
             size = sum(self.directory.splat(name).stat().st_size for name in teachers)
+            count = sum(len(teacher) for teacher in teachers.values())
             facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
-            facts |= {"disagreement": float(labels.disagreement.mean())}
-            facts |= measured_ensemble(teachers, weights, self.scene, self.device)
+            facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
+            facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
             self._checkpoints.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
-        return labels
+        cameras = [view.camera for view in self.scene.train]
+        self._student_labels = ReweighedLabels(
+            labels, weights, cameras, self.scene.background, self._splat, memory
+        )
+        self._student_labels.weigh(self.weights)
+        return self._student_labels
 
     def _splat(self, model: str) -> Gaussians:
         return read_splat(self.directory.splat(model)).to(self.device)
 
     def _finish(self) -> RunFinished:
-        facts = {name: self._checkpoints.finished(name) for name in (*self._stage_names(), ENSEMBLE)}
+        facts = {stage.name: self._checkpoints.finished(stage.name) for stage in self.plan}
+        facts[ENSEMBLE] = self._ensemble()
         report = build_report(self.scene, self.recipe, self.device, self.teachers, facts)
-        write_picture(self.directory, self.scene, report, self.device)
+        write_picture(self.directory, self.scene, report, self.device, self._breathe)
         write_json(self.directory.report, report)
         return RunFinished(self.directory.path, report)
 
-    def _stage_names(self) -> tuple[str, ...]:
-        return tuple(stage.name for stage in self.plan if stage.name != LABELS)
+    def _ensemble(self) -> dict[str, Any]:
+        """Its facts, measured again if the teachers were weighed otherwise since."""
+        facts = self._checkpoints.finished(ENSEMBLE)
+        assert facts is not None, "it is measured before the student is trained"
+        if facts.get(WEIGHTS, label_weights(self.recipe, self.teachers)) != self.weights:
+            teachers = {name: self._splat(name) for name in self.teachers}
+            facts |= measured_ensemble(teachers, self.weights, self.scene, self.device, self._breathe)
+            facts[WEIGHTS] = self.weights
+            self._checkpoints.finish(ENSEMBLE, facts)
+        return facts

@@ -1,0 +1,87 @@
+"""The dataset's views as a list with thumbnails: a click jumps there."""
+
+import dearpygui.dearpygui as dpg
+import numpy as np
+
+from app.containers import inside
+from app.studio import Studio
+from app.theme import Look
+from gaussians.session.messages import SceneOpened
+
+WIDTH = 92  # px of a thumbnail at scale 1
+
+
+class CamerasPanel:
+    """One row a view."""
+
+    def __init__(self, studio: Studio, look: Look) -> None:
+        self._studio, self._look = studio, look
+        self._opened: SceneOpened | None = None
+        self._here: str | None = None
+        self._scale = 0.0
+        dpg.add_texture_registry(tag="thumbnails")
+
+    def build(self, parent: int | str) -> None:
+        """Make the widgets."""
+        with inside(dpg.add_group(parent=parent)):
+            empty = "The photos' places are listed here. A splat file has none."
+            dpg.bind_item_theme(dpg.add_text(empty, tag="no views", wrap=0), self._look.faint)
+            dpg.add_group(tag="views")
+
+    def refresh(self) -> None:
+        """Follow what is open, and where the camera is."""
+        opened, scale = self._studio.state.opened, dpg.get_global_font_scale()
+        if opened is not self._opened or scale != self._scale:
+            self._opened, self._scale, self._here = opened, scale, None
+            self._make()
+        control = self._studio.control
+        here = control.target if control is not None else None
+        if here != self._here:
+            for name in (self._here, here):
+                if name is not None and dpg.does_item_exist(f"view {name}"):
+                    dpg.set_value(f"view {name}", name == here)
+            self._here = here
+
+    def _make(self) -> None:
+        dpg.delete_item("views", children_only=True)
+        dpg.delete_item("thumbnails", children_only=True)
+        opened = self._opened
+        names = self._studio.view_names
+        dpg.configure_item("no views", show=not names)
+        if opened is None:
+            return
+        for name in names:
+            with inside(dpg.add_group(horizontal=True, parent="views")):
+                image = opened.thumbnails.get(name)
+                high = round(WIDTH * self._scale * 0.6)
+                if image is not None:
+                    wide = round(WIDTH * self._scale)
+                    high = round(wide * image.shape[0] / image.shape[1])
+                    dpg.add_image_button(
+                        _texture(image),
+                        width=wide,
+                        height=high,
+                        frame_padding=0,
+                        user_data=name,
+                        callback=lambda _, __, name: self._studio.go_to(name),
+                    )
+                dpg.add_selectable(
+                    label=f"{name}\n{'held out' if name in opened.test else 'trained on'}",
+                    tag=f"view {name}",
+                    height=high,
+                    user_data=name,
+                    callback=lambda _, __, name: self._choose(name),
+                )
+
+    def _choose(self, name: str) -> None:
+        self._studio.go_to(name)
+        dpg.set_value(f"view {name}", True)
+
+
+def _texture(image: np.ndarray) -> int | str:
+    """A texture that never changes, of [H, W, 3] uint8."""
+    pixels = np.ones((*image.shape[:2], 4), np.float32)
+    pixels[..., :3] = image / np.float32(255)
+    return dpg.add_static_texture(
+        image.shape[1], image.shape[0], pixels.ravel().tolist(), parent="thumbnails"
+    )

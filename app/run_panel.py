@@ -1,0 +1,156 @@
+"""Run control: start, pause, step, stop, resume, and how far it is. Always in sight."""
+
+from collections.abc import Callable
+
+import dearpygui.dearpygui as dpg
+
+from app import text
+from app.containers import inside
+from app.keys import calling
+from app.studio import Studio
+from app.theme import Look
+from gaussians.session.messages import Continue, Pause, Step, Stop
+
+STAGES = {
+    "trunk": "Common start",
+    "labels": "Soft labels",
+    "student": "Student",
+}
+
+
+class RunPanel:
+    """The buttons that drive a run, and its progress."""
+
+    def __init__(self, studio: Studio, look: Look) -> None:
+        self._studio, self._look = studio, look
+        self._buttons: tuple[tuple[str, str], ...] = ()
+
+    def build(self, parent: int | str) -> None:
+        """Make the widgets."""
+        with inside(dpg.add_group(parent=parent, tag="run panel")):
+            dpg.bind_item_font(dpg.add_text("", tag="run title"), self._look.bold)
+            dpg.add_text("", tag="run line", wrap=0)
+            dpg.add_group(horizontal=True, tag="run buttons")
+            with inside(dpg.add_group(tag="run progress")):
+                dpg.add_text("", tag="stage line")
+                dpg.add_progress_bar(tag="stage bar", width=-1, height=6)
+                dpg.add_text("", tag="total line")
+                dpg.add_progress_bar(tag="total bar", width=-1, height=6)
+            for tag in ("run line", "stage line", "total line"):
+                dpg.bind_item_theme(tag, self._look.faint)
+
+    def toggle(self) -> None:
+        """What the space bar does: start, pause, continue."""
+        state = self._studio.state.run_state
+        {"training": self._pause, "paused": self._continue, "stopping": lambda: None}.get(
+            state, self._studio.start if self._can_start else lambda: None
+        )()
+
+    def refresh(self) -> None:
+        """Follow the state."""
+        studio, state = self._studio, self._studio.state
+        opened = state.opened
+        dpg.configure_item("run panel", show=opened is not None)
+        if opened is None:
+            return
+        scene = bool(opened.cameras)
+        dpg.set_value("run title", studio.title)
+        dpg.set_value("run line", self._line())
+        self._show_buttons(scene)
+        dpg.configure_item("run progress", show=state.progress is not None)
+        if state.progress is not None:
+            self._refresh_progress()
+
+    @property
+    def _can_start(self) -> bool:
+        state = self._studio.state
+        there = state.opened is not None and bool(state.opened.cameras)
+        return there and not state.busy and not (state.run is not None and state.run_state == "finished")
+
+    def _line(self) -> str:
+        studio, state = self._studio, self._studio.state
+        opened = state.opened
+        assert opened is not None
+        if not opened.cameras:
+            return "A splat file. Open a scene to train."
+        if state.run_state == "stopping":
+            return "Saving…"
+        if state.run is None:
+            return (
+                f"{len(opened.cameras)} photos, {len(opened.test)} of them held out to measure. Press Start."
+            )
+        where = text.shortened(str(state.run[0]), 44)
+        if state.run_state == "finished":
+            return f"Finished. Saved in {where}"
+        return f"{studio.form.name} recipe, in {where}" if state.busy else f"Saved in {where}"
+
+    def _refresh_progress(self) -> None:
+        progress = self._studio.state.progress
+        assert progress is not None
+        stage, running = progress.stage, self._studio.state.run_state == "training"
+        if progress.finished:
+            dpg.set_value("stage line", "All stages done")
+        elif stage is None:
+            dpg.set_value("stage line", "Starting…")
+        else:
+            name = STAGES.get(stage.name, f"Teacher {stage.name}")
+            unit = "view" if stage.name == "labels" else "step"
+            parts = [
+                f"{progress.number}/{len(progress.plan)}  {name}",
+                f"{unit} {progress.step:,} of {stage.last:,}",
+            ]
+            if progress.stage_left is not None and running:
+                parts.append(f"{text.duration(progress.stage_left)} left")
+            dpg.set_value("stage line", "  ·  ".join(parts))
+        dpg.set_value("stage bar", 1.0 if progress.finished else progress.stage_share)
+        parts = [f"{progress.total_share:.0%} in total"]
+        if progress.total_left is not None and running:
+            parts.append(text.rate(progress.rate or 0))
+            parts.append(f"{text.duration(progress.total_left)} left")
+        dpg.set_value("total line", "  ·  ".join(parts))
+        dpg.set_value("total bar", progress.total_share)
+
+    def _show_buttons(self, scene: bool) -> None:
+        """The buttons for this state. Made anew: a row whose first item is hidden loses its line."""
+        state = self._studio.state
+        wanted: list[tuple[str, str, Callable[[], None], str]] = []
+        if self._can_start and state.run is None:
+            wanted.append(("start", "Start", self._studio.start, "Train teachers, then the student  (Space)"))
+        elif self._can_start:
+            wanted.append(("start", "Resume", self._studio.start, "Go on where it was saved  (Space)"))
+        if state.run_state == "training":
+            wanted.append(("pause", "Pause", self._pause, "Pause after this step  (Space)"))
+        if state.run_state == "paused":
+            wanted.append(("continue", "Continue", self._continue, "Go on  (Space)"))
+            wanted.append(("step", "Step", self._step, "One step, then pause again"))
+        if state.run_state in ("training", "paused"):
+            wanted.append(("stop", "Stop", self._stop, "Save and end; the run can be resumed later"))
+        if scene and state.run is not None and not state.busy:
+            wanted.append(("anew", "New run", self._start_anew, "Begin anew, with the recipe below"))
+        names = tuple((tag, label) for tag, label, _, _ in wanted)
+        if names == self._buttons:
+            return
+        self._buttons = names
+        dpg.delete_item("run buttons", children_only=True)
+        dpg.configure_item("run buttons", show=bool(wanted))
+        for tag, label, callback, help in wanted:
+            dpg.add_button(label=label, tag=tag, parent="run buttons", callback=calling(callback))
+            with inside(dpg.add_tooltip(tag, delay=0.4)):
+                dpg.add_text(help)
+            if tag in ("start", "continue"):
+                dpg.bind_item_theme(tag, self._look.primary)
+
+    def _step(self) -> None:
+        self._studio.worker.send(Step())
+
+    def _pause(self) -> None:
+        self._studio.worker.send(Pause())
+
+    def _continue(self) -> None:
+        self._studio.worker.send(Continue())
+
+    def _stop(self) -> None:
+        self._studio.worker.send(Stop())
+
+    def _start_anew(self) -> None:
+        self._studio.start(anew=True)

@@ -1,0 +1,74 @@
+"""What each key does."""
+
+from collections.abc import Callable
+
+import dearpygui.dearpygui as dpg
+
+from app.dialogs import Dialogs
+from app.keys import control_down
+from app.state import COMPARE
+from app.studio import Studio
+
+
+class Shortcuts:
+    """The keys; those that are held down to fly are in app.keys.
+
+    Args:
+        studio: what they act on.
+        dialogs: take Escape first, and all other keys while one is open.
+        typing: whether a field takes the keys.
+        actions: by name: "run" (start, pause, continue), "flip", "export", "close", "larger", "smaller".
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        dialogs: Dialogs,
+        typing: Callable[[], bool],
+        actions: dict[str, Callable[[], None]],
+    ) -> None:
+        self._studio, self._dialogs, self._typing = studio, dialogs, typing
+        layout = studio.layout
+        self._plain: dict[int, Callable[[], None]] = {
+            dpg.mvKey_Spacebar: actions["run"],
+            dpg.mvKey_N: lambda: studio.go_by(1),
+            dpg.mvKey_P: lambda: studio.go_by(-1),
+            dpg.mvKey_R: studio.reset,
+            dpg.mvKey_F: actions["flip"],
+            dpg.mvKey_C: lambda: layout.toggle(COMPARE) if COMPARE in layout.there else None,
+        }
+        self._with_control: dict[int, Callable[[], None]] = {
+            dpg.mvKey_O: dialogs.start_page,
+            dpg.mvKey_E: actions["export"],
+            dpg.mvKey_Q: actions["close"],
+            dpg.mvKey_Plus: actions["larger"],
+            dpg.mvKey_Add: actions["larger"],
+            dpg.mvKey_Minus: actions["smaller"],
+            dpg.mvKey_Subtract: actions["smaller"],
+        }
+
+    def press(self, key: int) -> None:
+        """A key went down."""
+        if key == dpg.mvKey_F1:
+            self._dialogs.shortcuts()
+        elif key == dpg.mvKey_Escape:
+            self._escape()
+        elif self._typing() or self._dialogs.is_open:
+            return
+        elif control_down():
+            self._with_control.get(key, lambda: None)()
+        elif key in self._plain:
+            self._plain[key]()
+        else:
+            self._number(key - dpg.mvKey_1)
+
+    def _escape(self) -> None:
+        if self._dialogs.is_open:
+            self._dialogs.close()
+        else:
+            self._studio.layout.shrink()
+
+    def _number(self, number: int) -> None:
+        layout = self._studio.layout
+        if 0 <= number < min(9, len(layout.there)):
+            layout.toggle(layout.there[number])

@@ -1,0 +1,177 @@
+"""What the window knows, as the worker's reports have it. No widgets: what is shown is read from here."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.curves import Curves
+from app.progress import RunProgress
+from gaussians.distill.pipeline import ENSEMBLE, STUDENT, plan
+from gaussians.distill.recipe import Recipe
+from gaussians.session.events import RunFinished, StageFinished, StepDone
+from gaussians.session.messages import (
+    Exported,
+    Failed,
+    HistoryGrew,
+    Loading,
+    MetricsLogged,
+    ModelsChanged,
+    Progressed,
+    Report,
+    RunStateChanged,
+    SceneOpened,
+    TeachersWeighed,
+)
+
+PHOTO, COMPARE, DISAGREEMENT = "photo", "compare", "disagreement"
+TRAINING = ("training", "paused", "stopping")
+
+
+@dataclass
+class StudioState:
+    """Everything that has been reported, with the newest on top.
+
+    Attributes:
+        opening: something was asked to be opened, and neither is open nor has failed.
+        loading: how that goes; None: nothing is known of it.
+        opened: what is open.
+        run: the run's directory and recipe, once there is one.
+        run_state: see RunStateChanged.
+        progress: of the run that was started here.
+        counts: Gaussians by model that can be shown, in display order.
+        psnr: held-out PSNR by model, the newest measured, dB.
+        weights: of the teachers.
+        marks: steps of the student at which weights were changed.
+        history: steps of the student that can be shown.
+        failures: not shown to the user yet.
+        exported: the last export that went well.
+        version: grows with each report.
+    """
+
+    opening: bool = False
+    loading: Loading | None = None
+    opened: SceneOpened | None = None
+    run: tuple[Path, Recipe] | None = None
+    run_state: str = "idle"
+    progress: RunProgress | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    psnr: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    marks: list[int] = field(default_factory=list)
+    history: tuple[int, ...] = ()
+    failures: list[Failed] = field(default_factory=list)
+    exported: Exported | None = None
+    curves: Curves = field(default_factory=Curves)
+    version: int = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way, so that closing the window would stop it."""
+        return self.run_state in TRAINING
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The teachers that can be shown, in display order."""
+        return tuple(name for name in self.counts if name not in (STUDENT, ENSEMBLE, PHOTO, DISAGREEMENT))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What can be compared: ground truth where there are photos, teachers, ensemble, student."""
+        photo = (PHOTO,) if self.opened and self.opened.cameras else ()
+        several = len(self.teachers) > 1
+        return (
+            *photo,
+            *(
+                name
+                for name in self.counts
+                if name not in (PHOTO, DISAGREEMENT) and (name != ENSEMBLE or several)
+            ),
+        )
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells that have something to show."""
+        more = (COMPARE,) if len(self.models) > 1 else ()
+        return (*self.models, *more, *((DISAGREEMENT,) if len(self.teachers) > 1 else ()))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each teacher's share of the label, 0 to 1."""
+        weights = {name: self.weights.get(name, 1.0) for name in self.teachers}
+        total = sum(weights.values())
+        return {name: weight / total if total else 0.0 for name, weight in weights.items()}
+
+    def started(self, directory: Path, recipe: Recipe) -> None:
+        """A run was asked for: its curves and its progress begin, if it is not the opened one."""
+        if self.run is None or self.run[0] != directory:
+            self.curves, self.psnr, self.marks, self.history = Curves(), {}, [], ()
+        self.run = (directory, recipe)
+        views = len(self.opened.cameras) - len(self.opened.test) if self.opened else 0
+        self.progress = RunProgress(plan(recipe, views))
+        self.version += 1
+
+    def take(self, report: Report) -> None:
+        """Follow a report of the worker."""
+        self.version += 1
+        if isinstance(report, Loading):
+            self.loading = report
+        elif isinstance(report, SceneOpened):
+            self._open(report)
+        elif isinstance(report, RunStateChanged):
+            self.run_state = report.state
+            self.opening, self.loading = False, None  # it is told when loading ends, however it ends
+            if self.progress is not None and report.state == "paused":
+                self.progress.paused()
+        elif isinstance(report, Progressed):
+            self._follow(report)
+        elif isinstance(report, MetricsLogged):
+            self.curves.add(report.lines)
+            self._note(report.lines)
+        elif isinstance(report, ModelsChanged):
+            self.counts = dict(report.counts)
+        elif isinstance(report, TeachersWeighed):
+            self._weigh(report)
+        elif isinstance(report, HistoryGrew):
+            self.history = report.steps
+        elif isinstance(report, Exported):
+            self.exported = report
+        elif isinstance(report, Failed):
+            self.opening, self.loading = False, None
+            self.failures.append(report)
+
+    def _open(self, opened: SceneOpened) -> None:
+        self.opening, self.loading, self.opened = False, None, opened
+        self.run, self.progress, self.run_state = opened.run, None, "idle"
+        self.counts = dict.fromkeys(opened.models, 0)
+        self.psnr, self.weights, self.marks, self.history = {}, {}, [], ()
+        self.curves = Curves()
+        self.curves.add(opened.metrics)
+        self._note(opened.metrics)
+
+    def _follow(self, report: Progressed) -> None:
+        event = report.event
+        if self.progress is not None:
+            self.progress.take(event)
+        if isinstance(event, StepDone) and event.stage.model in self.counts:
+            self.counts[event.stage.model] = event.count
+        elif isinstance(event, StageFinished) and "psnr" in event.facts:
+            self.psnr[event.stage.model] = event.facts["psnr"]
+        elif isinstance(event, RunFinished):
+            models = event.report.get("models", {})
+            self.psnr |= {name: facts["psnr"] for name, facts in models.items() if "psnr" in facts}
+
+    def _note(self, lines: tuple[dict, ...]) -> None:
+        self.psnr |= {line["model"]: line["psnr"] for line in lines if "psnr" in line}
+        for line in lines:
+            if line.get("event") == "weights":
+                self._mark(line["step"])
+
+    def _weigh(self, report: TeachersWeighed) -> None:
+        changed = bool(self.weights) and report.weights != self.weights
+        self.weights = dict(report.weights)
+        if changed:
+            self._mark(report.step)
+
+    def _mark(self, step: int) -> None:
+        """Note a change of weights, which is both reported and in the run's metrics."""
+        if step not in self.marks:
+            self.marks.append(step)

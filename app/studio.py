@@ -1,0 +1,284 @@
+"""What the window does, without any widget: what is open, what is looked at, what is sent to the worker."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from app.comparison import Comparison
+from app.form import RecipeForm
+from app.layout import Layout
+from app.orbit import OrbitControl
+from app.settings import load_settings, settings_file
+from app.state import COMPARE, DISAGREEMENT, PHOTO, StudioState
+from gaussians.camera import Camera
+from gaussians.cli.distill import DEMO, free_directory
+from gaussians.distill.pipeline import ENSEMBLE, STUDENT
+from gaussians.scene import SceneOptions
+from gaussians.session.directory import RunDirectory
+from gaussians.session.messages import (
+    CancelLoading,
+    Command,
+    Failed,
+    Frame,
+    Look,
+    OpenRun,
+    OpenScene,
+    OpenSplat,
+    Quit,
+    Report,
+    SceneOpened,
+    SetPreviewShare,
+    Start,
+    View,
+)
+
+ORDER = (PHOTO, "vanilla", "perturbed", "dropout", ENSEMBLE, STUDENT, COMPARE, DISAGREEMENT)
+HIDDEN = frozenset({COMPARE, DISAGREEMENT})
+FIRST, SECOND = "compare first", "compare second"  # the views behind the comparison cell
+
+
+class WorkerLike(Protocol):
+    """The thread that owns every tensor; see gaussians.session.worker."""
+
+    def start(self) -> None:
+        """Begin to listen."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Ask for something; returns at once."""
+        ...
+
+    def reports(self) -> Sequence[Report]:
+        """What was reported since last asked."""
+        ...
+
+    def frame(self, cell: str) -> Frame | None:
+        """The newest image of a cell, if there is one that was not taken yet."""
+        ...
+
+    def join(self) -> None:
+        """Wait for the thread to end."""
+        ...
+
+
+class Studio:
+    """The window's other half.
+
+    Args:
+        worker: not started yet.
+        directory: where the first run that is started goes; None: runs/NAME.
+        remembered: the file with the settings.
+    """
+
+    def __init__(
+        self, worker: WorkerLike, directory: Path | None = None, remembered: Path | None = None
+    ) -> None:
+        self._remembered = remembered or settings_file()
+        self.settings = settings = load_settings(self._remembered)
+        self.worker = worker
+        self._directory = directory
+        self.state = StudioState()
+        self.form = RecipeForm("fast")
+        self.layout = Layout.from_json(settings.layout, ORDER, HIDDEN)
+        self.control: OrbitControl | None = None
+        self.comparison = Comparison()
+        self.frames: dict[str, Frame] = {}
+        self.past: int | None = None  # the student's step that the timeline shows; None: now
+        self._asked: tuple | None = None
+        self._leaving: threading.Thread | None = None
+
+    def begin(self, path: Path) -> None:
+        """Start the worker, and open something."""
+        self.worker.start()
+        self.worker.send(SetPreviewShare(self.settings.preview_share))
+        self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Open a scene, a run or a splat file, whichever it is."""
+        path = path.expanduser().resolve()
+        self.state.opening = path.exists()
+        if RunDirectory(path).exists:
+            self.worker.send(OpenRun(path))
+        elif path.is_dir():
+            self.worker.send(OpenScene(path, SceneOptions()))
+        elif path.is_file():
+            self.worker.send(OpenSplat(path))
+        else:
+            self.settings.recent = [other for other in self.settings.recent if other != path]
+            self.state.failures.append(
+                Failed(
+                    f"{path}: no such file or folder.", "It may have been moved; open it by its new place."
+                )
+            )
+
+    def cancel_loading(self) -> None:
+        """Give up loading; what was open stays."""
+        self.worker.send(CancelLoading())
+
+    def start(self, *, anew: bool = False) -> None:
+        """Begin a run with the form's recipe, or go on with the one that is open."""
+        opened, run = self.state.opened, self.state.run
+        if opened is None:
+            return
+        if run is not None and not anew:
+            directory, recipe = run
+        else:
+            chosen = self.form.recipe()
+            if chosen is None:
+                self.state.failures.append(Failed(self.form.error, "Mend this option in the Recipe tab."))
+                return
+            directory = (self._directory or free_directory(opened.name)).expanduser().resolve()
+            self._directory, recipe = None, chosen
+        self.past = None
+        self.state.started(directory, recipe)
+        self.settings.opened(directory)
+        self.worker.send(Start(directory, recipe))
+
+    def set_preview_share(self, share: float) -> None:
+        """The share of the worker's time for images while the camera moves, 0 to 1."""
+        self.settings.preview_share = share
+        self.worker.send(SetPreviewShare(share))
+
+    def take_reports(self) -> bool:
+        """Follow what the worker reports; whether there was anything."""
+        reports = self.worker.reports()
+        for report in reports:
+            self.state.take(report)
+            if isinstance(report, SceneOpened):
+                self._opened(report)
+        if reports:
+            self.layout.offer(self.state.cells)
+            self.comparison.settle(self.state.models)
+        return bool(reports)
+
+    def take_frames(self) -> set[str]:
+        """Fetch the newest images; the views that have a new one."""
+        views = [view.cell for view in self._views()]
+        fresh = {cell: frame for cell in views if (frame := self.worker.frame(cell)) is not None}
+        self.frames.update(fresh)
+        return set(fresh)
+
+    def look(self, width: float, height: float, moving: bool) -> None:
+        """Ask for the images of all shown cells, in an area of this size, if anything has changed.
+
+        Args:
+            width, height: of all cells together, px.
+            moving: the camera is being moved.
+        """
+        control, views = self.control, self._views()
+        places = self.layout.places(width, height, self.aspect)
+        if control is None or not places or not views:
+            return
+        cell = next(iter(places.values()))
+        camera = control.camera(int(cell.width), int(cell.height))
+        key = (_key(camera), views, control.dataset, moving)
+        if key != self._asked and cell.width >= 16 and cell.height >= 16:
+            self._asked = key
+            self.worker.send(Look(camera, views, control.dataset, moving))
+
+    @property
+    def title(self) -> str:
+        """What is open, for people."""
+        opened = self.state.opened
+        if opened is None:
+            return ""
+        return "Demo scene" if opened.path == DEMO else opened.name
+
+    @property
+    def aspect(self) -> float:
+        """Of the images, width over height."""
+        return self.control.aspect if self.control else 4 / 3
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The dataset's views, in order."""
+        return tuple(self.state.opened.cameras) if self.state.opened else ()
+
+    def go_to(self, name: str) -> None:
+        """Jump to a dataset view."""
+        opened = self.state.opened
+        if opened is not None and self.control is not None and name in opened.cameras:
+            self.control.jump(opened.cameras[name], name)
+
+    def go_by(self, offset: int) -> None:
+        """Jump to the next (1) or the previous (-1) dataset view."""
+        names = self.view_names
+        if names and self.control is not None:
+            here = self.control.target
+            index = names.index(here) + offset if here in names else 0
+            self.go_to(names[index % len(names)])
+
+    def reset(self) -> None:
+        """Camera back to where it began, smoothly."""
+        if self.control is not None:
+            self.control.reset()
+
+    def leave(self) -> None:
+        """Ask the worker to save and to end; `has_left` says when it did."""
+        if self._leaving is None:
+            self.worker.send(Quit())
+            self._leaving = threading.Thread(target=self.worker.join, name="leaving", daemon=True)
+            self._leaving.start()
+
+    def remember(self) -> None:
+        """Keep the settings for the next start. If they can't be kept, that is no reason to stop anything."""
+        self.settings.layout = self.layout.to_json()
+        self.settings.save(self._remembered)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the worker has ended."""
+        return self._leaving is not None and not self._leaving.is_alive()
+
+    def _opened(self, opened: SceneOpened) -> None:
+        self.frames.clear()
+        self.past, self._asked = None, None
+        self.layout.shrink()
+        if opened.path != DEMO:
+            self.settings.opened(opened.run[0] if opened.run else opened.path)
+        if opened.run is not None:
+            self.form.load(opened.run[1])
+        else:
+            self.form.choose("preview" if opened.path == DEMO else "fast")
+        name = next(iter(opened.test or tuple(opened.cameras)), None)
+        home = opened.cameras[name] if name is not None else _outside(opened)
+        self.control = OrbitControl(home, opened.up, opened.centre, opened.extent)
+        self.control.place(home, name)
+
+    def _views(self) -> tuple[View, ...]:
+        """What is to be rendered, the cells as they are shown."""
+        views = []
+        dataset = self.control.dataset if self.control else None
+        for cell in self.layout.shown:
+            models = [cell]
+            if cell == COMPARE:
+                models = [self.comparison.first, self.comparison.second]
+            for model, name in zip(models, (FIRST, SECOND) if cell == COMPARE else (cell,), strict=True):
+                if model == PHOTO and dataset is None:
+                    continue
+                if model == STUDENT and self.past is not None:
+                    model = f"history:{self.past}"
+                views.append(View(name, model))
+        return tuple(views)
+
+
+def _key(camera: Camera) -> tuple:
+    return camera.viewmat.tobytes(), camera.K.tobytes(), camera.width, camera.height
+
+
+def _outside(opened: SceneOpened) -> Camera:
+    """A camera that sees all of a splat that has no cameras: level, three extents away."""
+    up = np.asarray(opened.up, np.float64) / np.linalg.norm(opened.up)
+    side = np.eye(3)[np.abs(up).argmin()]
+    forward = np.cross(up, side)
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, up)
+    rotation = np.stack([right, -up, forward])
+    viewmat = np.eye(4)
+    viewmat[:3, :3] = rotation
+    viewmat[:3, 3] = -rotation @ (np.asarray(opened.centre) - forward * 3.0 * opened.extent)
+    K = np.array([[900.0, 0, 480], [0, 900, 360], [0, 0, 1]])
+    return Camera(viewmat, K, 960, 720)

@@ -1,0 +1,54 @@
+"""Numbers as people read them: counts, sizes, durations, rates."""
+
+
+def count(number: int) -> str:
+    """A count of things: "1,234,567"."""
+    return f"{number:,}"
+
+
+def gaussians(number: int) -> str:
+    """A count of Gaussians: "1 Gaussian", "12,345 Gaussians"."""
+    return f"{number:,} Gaussian{'' if number == 1 else 's'}"
+
+
+def size(number: float) -> str:
+    """Bytes, in decimal units, three digits: "0 B", "812 B", "4.73 MB", "12.1 GB"."""
+    if number < 1000:
+        return f"{int(number)} B"
+    for unit in ("kB", "MB", "GB", "TB"):
+        number /= 1000
+        if number < 999.5 or unit == "TB":
+            break
+    digits = 2 if number < 9.995 else 1 if number < 99.95 else 0
+    return f"{number:.{digits}f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """A duration, in its two largest units: "8 s", "3 min 20 s", "1 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def rate(per_second: float) -> str:
+    """Steps a second, with as many digits as tell something: "0.42 steps/s", "8.3 steps/s", "120 steps/s"."""
+    digits = 2 if per_second < 1 else 1 if per_second < 20 else 0
+    return f"{per_second:.{digits}f} steps/s"
+
+
+def model(name: str) -> str:
+    """What a model is called on screen: "photo" is "Ground truth", "history:120" is "Student at step 120"."""
+    kind, _, step = name.partition(":")
+    if kind == "history":
+        return f"Student at step {count(int(step))}"
+    return {"photo": "Ground truth"}.get(name, name[:1].upper() + name[1:])
+
+
+def shortened(path: str, length: int) -> str:
+    """A path of at most `length` characters: its end, after an ellipsis."""
+    return path if len(path) <= length else "…" + path[-(length - 1) :]

@@ -1,0 +1,300 @@
+"""The window: makes the panels, and runs the frame loop. Nothing slow happens here: the worker does that."""
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+import torch
+
+from app.cameras_panel import CamerasPanel
+from app.cell_menu import build_cell_menu, show_cell_menu
+from app.containers import inside
+from app.dialogs import Dialogs
+from app.export_dialog import ExportDialog
+from app.keys import Input, control_down, flight
+from app.loading_box import LoadingBox
+from app.plots_panel import PlotsPanel
+from app.recipe_panel import RecipePanel
+from app.run_panel import RunPanel
+from app.settings import SCALES
+from app.shortcuts import Shortcuts
+from app.status_bar import StatusBar
+from app.studio import Studio
+from app.teachers_panel import TeachersPanel
+from app.theme import Look
+from app.view_bar import CompareBar, Timeline, ViewBar
+from app.viewport import Viewport
+from gaussians.session.messages import Failed
+
+BUSY_RATE, CALM_RATE = 60.0, 24.0  # frames a second while the window is used, and else
+SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
+MAIN = "main window"
+MOST_MISTAKES = 5  # frames in a row that may fail
+
+
+class Window:
+    """The whole window.
+
+    Args:
+        studio: what it shows; its worker is not started yet.
+        device: what is trained on, for the status bar.
+        path: what to open at once.
+        on_frame: called after each frame; for tests and measurements.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        device: torch.device,
+        path: Path,
+        on_frame: Callable[["Window"], None] | None = None,
+    ) -> None:
+        self.studio, self.settings = studio, studio.settings
+        self._device, self._path = device, path
+        self._on_frame = on_frame or (lambda window: None)
+        self._then = time.perf_counter()
+        self._mistakes = 0  # one after the other
+        self.scale = 1.0
+        self._size: tuple[int, int, bool, bool, float] | None = None
+        self._version = -1
+        self._closing = False
+
+    def run(self) -> int:
+        """Open, and go on until the user closes; the exit code."""
+        dpg.create_context()
+        try:
+            dpg.configure_app(manual_callback_management=True)
+            self.studio.begin(self._path)
+            self._build()
+            while dpg.is_dearpygui_running() and not self.studio.has_left:
+                self._guarded_frame()
+            self._remember()
+        finally:
+            self.studio.leave()
+            dpg.destroy_context()
+        return 0
+
+    def _build(self) -> None:
+        settings = self.settings
+        dpg.create_viewport(
+            title="Splat Distillery",
+            width=settings.width,
+            height=settings.height,
+            x_pos=0,
+            y_pos=0,
+            min_width=960,
+            min_height=600,
+            vsync=False,
+            disable_close=True,
+        )
+        dpg.setup_dearpygui()
+        self.look = Look()
+        studio = self.studio
+        self.dialogs = Dialogs(studio, self.look, self.set_scale)
+        self.viewport = Viewport(studio, lambda cell: show_cell_menu(studio.layout, cell))
+        self.view_bar, self.compare_bar = ViewBar(studio, self.look), CompareBar(studio)
+        self.timeline = Timeline(studio, self.look)
+        self.loading = LoadingBox(studio, self.look)
+        self.run_panel, self.recipe_panel = RunPanel(studio, self.look), RecipePanel(studio, self.look)
+        self.export = ExportDialog(studio, self.look, self.dialogs)
+        self.tabs = {
+            "Recipe": self.recipe_panel,
+            "Teachers": TeachersPanel(studio, self.look),
+            "Curves": PlotsPanel(studio, self.look),
+            "Views": CamerasPanel(studio, self.look),
+        }
+        self.status = StatusBar(studio, self.look, self._device)
+        self._build_items()
+        actions = {
+            "run": self.run_panel.toggle,
+            "flip": lambda: self.compare_bar.flip() if self.compare_bar.shown else None,
+            "export": self.export.open,
+            "close": self._ask_to_close,
+            "larger": lambda: self._grow(1),
+            "smaller": lambda: self._grow(-1),
+        }
+        shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, actions)
+        self.input = Input(shortcuts.press, self._press, self._release, self._double_click, self._wheel)
+        dpg.set_exit_callback(self._ask_to_close)
+        dpg.set_primary_window(MAIN, True)
+        dpg.show_viewport()
+        self.set_scale(settings.scale or 0.0)
+
+    def _build_items(self) -> None:
+        with inside(dpg.add_window(tag=MAIN, no_scrollbar=True, no_scroll_with_mouse=True)):
+            with inside(dpg.add_group(horizontal=True, horizontal_spacing=PAD)):
+                with inside(dpg.add_child_window(tag="centre", border=False, no_scrollbar=True)):
+                    with inside(dpg.add_group(horizontal=True, tag="tool bar")):
+                        self._tool(
+                            "open",
+                            "Open…",
+                            self.dialogs.start_page,
+                            "A scene, a run or a splat file  (Ctrl+O)",
+                        )
+                        self._tool(
+                            "export", "Export…", self.export.open, "Write a model as a splat file  (Ctrl+E)"
+                        )
+                        self._tool(
+                            "settings", "Settings", self.dialogs.settings, "Size of text, share of previews"
+                        )
+                        self._tool("shortcuts", "Keys", self.dialogs.shortcuts, "Keys and mouse  (F1)")
+                    self.view_bar.build("centre")
+                    self.viewport.build("centre")
+                    self.compare_bar.build("centre")
+                    self.timeline.build("centre")
+                with inside(dpg.add_child_window(tag="side", border=False)):
+                    self.run_panel.build("side")
+                    with inside(dpg.add_tab_bar(tag="tabs")):
+                        for label, panel in self.tabs.items():
+                            with inside(dpg.add_tab(label=label, tag=f"tab {label}")):
+                                dpg.add_child_window(tag=f"content {label}", border=False)
+                                panel.build(f"content {label}")
+            self.status.build(MAIN)
+        self.loading.build()
+        build_cell_menu()
+
+    def _tool(self, tag: str, label: str, callback: Callable[[], None], help: str) -> None:
+        dpg.add_button(label=label, tag=tag, callback=lambda: callback())
+        with inside(dpg.add_tooltip(tag, delay=0.4)):
+            dpg.add_text(help)
+
+    def set_scale(self, scale: float) -> None:
+        """Size text and widgets; 0: by the window's height."""
+        if scale <= 0:
+            height = dpg.get_viewport_client_height()
+            scale = max(step for step in SCALES if step <= max(1.0, height / 1000))
+        self.scale = scale
+        self.look.apply(scale)
+        self._size = None
+
+    def _grow(self, steps: int) -> None:
+        at = SCALES.index(min(SCALES, key=lambda scale: abs(scale - self.scale)))
+        self.settings.scale = SCALES[min(max(at + steps, 0), len(SCALES) - 1)]
+        self.set_scale(self.settings.scale)
+
+    def _guarded_frame(self) -> None:
+        """A frame; a mistake of ours in it is said, and does not take the run with it."""
+        try:
+            self._frame()
+            self._mistakes = 0
+        except Exception as error:
+            self._mistakes += 1
+            if self._mistakes > MOST_MISTAKES:
+                raise
+            advice = "Training goes on. If it happens again, close the window: the run is saved."
+            self.studio.state.failures.append(
+                Failed(f"The window made a mistake: {error}", advice, traceback.format_exc())
+            )
+            dpg.render_dearpygui_frame()
+
+    def _frame(self) -> None:
+        began = time.perf_counter()
+        dpg.run_callbacks(dpg.get_callback_queue())
+        studio = self.studio
+        opened = studio.state.opened
+        studio.take_reports()
+        if studio.state.opened is not opened:
+            self.viewport.forget()
+        self._resize()
+        moving = self._move(began)
+        studio.look(*self.viewport.size, moving)
+        self._refresh()
+        self.viewport.draw(studio.take_frames())
+        dpg.render_dearpygui_frame()
+        self.viewport.drawn()
+        self.status.count_frame()
+        self._on_frame(self)
+        rate = BUSY_RATE if moving or self.input.in_use() else CALM_RATE
+        time.sleep(max(0.0, 1 / rate - (time.perf_counter() - began)))
+
+    def _move(self, now: float) -> bool:
+        """Let time and input move the camera; whether it moves."""
+        seconds, self._then = now - self._then, now
+        control = self.studio.control
+        if control is None:
+            return False
+        moving = self.viewport.move() or self.viewport.dragging
+        direction = flight()
+        if any(direction) and not (self.typing or control_down() or self.dialogs.is_open):
+            control.fly(*direction, min(seconds, 0.1))
+            moving = True
+        return control.advance(min(seconds, 0.1)) or moving
+
+    def _refresh(self) -> None:
+        state = self.studio.state
+        if state.failures and self.dialogs.can_be_interrupted:
+            self.dialogs.error(state.failures.pop(0))
+        if state.opened is None and not state.opening and not self.dialogs.is_open:
+            self.dialogs.start_page()
+        if state.version != self._version:
+            self._version = state.version
+            self.run_panel.refresh()
+            dpg.configure_item("tabs", show=state.opened is not None)
+            self.loading.refresh(self.scale, self.viewport.size)
+        self.view_bar.refresh()
+        self.compare_bar.refresh()
+        self.timeline.refresh()
+        self.export.refresh()
+        dpg.configure_item("export", show=bool(self.export.models))
+        tab = dpg.get_value("tabs")
+        for label, panel in self.tabs.items():
+            if tab in (f"tab {label}", dpg.get_alias_id(f"tab {label}")):
+                panel.refresh()
+
+    def _resize(self) -> None:
+        """Give each part its room, when the window, the scale or the bars have changed."""
+        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        size = (width, height, self.compare_bar.shown, self.timeline.shown, self.scale)
+        if size == self._size:
+            return
+        self._size = size
+        s = self.scale
+        side = round((SIDE if width < 1700 * s else SIDE * 1.2) * s)
+        bars = 2 + self.compare_bar.shown + self.timeline.shown
+        inner = height - round((BOTTOM + 3.2 * PAD) * s)
+        centre = width - side - round(2.4 * PAD * s) - PAD
+        dpg.configure_item("centre", width=centre, height=inner)
+        dpg.configure_item("side", width=side, height=inner)
+        self.viewport.resize(centre, inner - round(bars * BAR * s), s)
+        for bar in ("stage bar", "total bar"):
+            dpg.configure_item(bar, height=round(6 * s))
+        self.compare_bar.resize(s)
+
+    @property
+    def typing(self) -> bool:
+        """Whether keys go into a field."""
+        return self.recipe_panel.typing or self.export.typing
+
+    def _press(self, button: int) -> None:
+        if self.viewport.hovered and not self.dialogs.is_open:
+            self.viewport.press(button)
+
+    def _release(self, button: int) -> None:
+        self.viewport.release(button)
+
+    def _double_click(self) -> None:
+        if self.viewport.hovered:
+            self.viewport.double_click()
+
+    def _wheel(self, notches: float) -> None:
+        if self.viewport.hovered and self.studio.control is not None:
+            self.studio.control.zoom(notches)
+
+    def _ask_to_close(self) -> None:
+        if self.studio.state.busy and not self._closing:
+            self.dialogs.closing(self.leave)
+        else:
+            self.leave()
+
+    def leave(self) -> None:
+        """Save and close."""
+        self._closing = True
+        self.dialogs.saving()
+        self.studio.leave()
+
+    def _remember(self) -> None:
+        settings = self.settings
+        settings.width, settings.height = dpg.get_viewport_width(), dpg.get_viewport_height()
+        self.studio.remember()

@@ -1,0 +1,225 @@
+"""Which cell is rendered next, how large, and when: knows time and costs, no tensors."""
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gaussians.camera import Camera
+from gaussians.session.messages import Look
+
+OTHER = "/other"
+"""Added to a cell's name for the frame of the second model of its comparison."""
+STILL_AFTER = 0.3  # seconds without a new camera
+IDLE_SHARE = 0.1  # of the worker's time, to show what training changes
+MOST_CREDIT = 0.1  # seconds of rendering that may be saved up
+MOVING_SECONDS = 0.06  # a round of all cells may take, while the user moves
+SCALES = (1.0, 0.75, 0.5, 0.35, 0.25)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame to render.
+
+    Attributes:
+        cell: its frame's name.
+        model: what to render.
+        camera: at the size to render at: `scale` times the size wanted.
+        sharp: whether that is the size wanted.
+        version: of the model, as asked for.
+        serial: of the camera.
+    """
+
+    cell: str
+    model: str
+    camera: Camera
+    sharp: bool
+    version: Hashable
+    scale: float
+    serial: int
+
+
+@dataclass(frozen=True)
+class _Shown:
+    shot: Shot
+    at: float
+
+
+class Previews:
+    """Chooses shots so that the newest camera wins, and training keeps its share of the time.
+
+    All times are in seconds on one monotonic clock.
+
+    Attributes:
+        share: of the time, that previews may take while the user moves.
+        newest: the look that is shown.
+    """
+
+    def __init__(self) -> None:
+        self.share = 0.5
+        self.newest: Look | None = None
+        self._serial = 0
+        self._arrived = (-1e9, -1e9)  # of the newest camera, and of the one before
+        self._shown: dict[str, _Shown] = {}
+        self._costs: dict[tuple[str, float], float] = {}
+        self._failed: set[tuple[str, int]] = set()
+        self._credit, self._settled = 0.0, -1e9  # seconds that shots may take now, and when that was reckoned
+        self._is_charged = False
+
+    def look(self, look: Look, now: float) -> None:
+        """Show this from now on."""
+        before = self.newest
+        if before is None or not _same_place(before, look):
+            if not self.is_moving(now):
+                self._credit = max(0.0, self._credit)  # who begins to move need not wait for what was before
+            self._serial += 1
+            self._arrived = (now, self._arrived[0])
+            self._failed.clear()
+            if before is None or _size(before.camera) != _size(look.camera):
+                self._costs.clear()
+        self.newest = look
+        cells = {cell for cell, _ in _targets(look)}
+        self._shown = {cell: shown for cell, shown in self._shown.items() if cell in cells}
+
+    def forget(self) -> None:
+        """What was shown is of something else now: render all anew."""
+        self._serial += 1
+        self._shown.clear()
+        self._costs.clear()
+        self._failed.clear()
+
+    def is_moving(self, now: float) -> bool:
+        """Whether the user is moving: says so, or has sent cameras in quick succession."""
+        newest, before = self._arrived
+        quick = now - newest < STILL_AFTER and newest - before < STILL_AFTER
+        return self.newest is not None and (self.newest.moving or quick)
+
+    def next(self, version: Callable[[str], Hashable | None], now: float, training: bool) -> Shot | None:
+        """What to render now; None: nothing, or training comes first.
+
+        Args:
+            version: of a model, changes when its picture may; None: it can't be shown now.
+            now: the time.
+            training: whether there is training that wants its share.
+        """
+        look, moving = self.newest, self.is_moving(now)
+        if look is None:
+            return None
+        asked, refresh = self._wanted(look, version, moving)
+        self._settle(self.share if asked or moving else IDLE_SHARE, now)
+        self._is_charged = training
+        if training and self._credit <= 0:
+            return None
+        return next(iter(asked or refresh), None)
+
+    def done(self, shot: Shot, seconds: float, now: float) -> None:
+        """A shot was rendered in so many seconds."""
+        if self._is_charged:
+            self._credit -= seconds
+        self._shown[shot.cell] = _Shown(shot, now)
+        key = (_kind(shot.model), shot.scale)
+        self._costs[key] = 0.5 * (self._costs.get(key, seconds) + seconds)
+
+    def failed(self, shot: Shot) -> None:
+        """A shot could not be rendered: not tried again until the camera changes."""
+        self._failed.add((shot.cell, shot.serial))
+
+    def patience(self, now: float) -> float | None:
+        """Seconds after which `next` may have something, when it has nothing now; None: not by waiting."""
+        if self.newest is None or not self.is_moving(now) or self.newest.moving:
+            return None
+        return max(0.001, self._arrived[0] + STILL_AFTER - now)
+
+    def _settle(self, share: float, now: float) -> None:
+        """Earn this share of the time since the last call."""
+        self._credit = min(MOST_CREDIT, self._credit + share * (now - self._settled))
+        self._settled = now
+
+    def _wanted(
+        self, look: Look, version: Callable[[str], Hashable | None], moving: bool
+    ) -> tuple[list[Shot], list[Shot]]:
+        """Shots that the user waits for, and those that show what training changed: most urgent first."""
+        new: list[tuple[str, Shot]] = []
+        blurred, outdated = [], []
+        known = [(cell, model, version(model)) for cell, model in _targets(look)]
+        shown_now = [target for target in known if target[2] is not None]
+        for cell, model, now_version in shown_now:
+            if (cell, self._serial) in self._failed:
+                continue
+            scale = self._scale(model, len(shown_now), cell == shown_now[0][0]) if moving else 1.0
+            shot = self._shot(look, cell, model, now_version, scale)
+            shown = self._shown.get(cell)
+            if shown is None or shown.shot.model != model or shown.shot.serial != self._serial:
+                new.append((cell, shot))
+            elif not moving and not shown.shot.sharp:
+                blurred.append(shot)
+            elif not moving and shown.shot.version != now_version:
+                outdated.append((shown.at, shot))
+        ordered = self._in_turn(new, moving)
+        return ordered + blurred, [shot for _, shot in sorted(outdated, key=lambda pair: pair[0])]
+
+    def _in_turn(self, new: list[tuple[str, Shot]], moving: bool) -> list[Shot]:
+        """In the look's order; while moving the first cell takes turns with whoever has waited longest."""
+        if not moving or len(new) < 2 or self._newest_cell() != new[0][0]:
+            return [shot for _, shot in new]
+        others = sorted(new[1:], key=lambda pair: self._shown_at(pair[0]))
+        return [shot for _, shot in (*others, new[0])]
+
+    def _newest_cell(self) -> str | None:
+        return max(self._shown, key=self._shown_at, default=None)
+
+    def _shown_at(self, cell: str) -> float:
+        shown = self._shown.get(cell)
+        return -1e9 if shown is None else shown.at
+
+    def _shot(self, look: Look, cell: str, model: str, version: Hashable, scale: float) -> Shot:
+        camera = look.camera
+        if scale < 1:
+            width, height = (max(16, round(scale * size)) for size in (camera.width, camera.height))
+            camera = camera.resized(width, height)
+        return Shot(cell, model, camera, scale == 1, version, scale, self._serial)
+
+    def _scale(self, model: str, cells: int, is_first: bool) -> float:
+        """The largest scale whose expected cost fits into the cell's part of a round: half for the first."""
+        part = 1.0 if cells == 1 else 0.5 if is_first else 0.5 / (cells - 1)
+        for scale in SCALES:
+            expected = self._expected(model, scale)
+            if expected is None or expected <= part * MOVING_SECONDS:
+                return scale if expected is not None else 0.5
+        return SCALES[-1]
+
+    def _expected(self, model: str, scale: float) -> float | None:
+        """Seconds that a frame takes: as measured, or from the nearest measured size by area."""
+        kind = _kind(model)
+        known = [measured for name, measured in self._costs if name == kind]
+        if not known:
+            return None
+        nearest = min(known, key=lambda measured: abs(measured - scale))
+        return self._costs[kind, nearest] * (scale / nearest) ** 2
+
+
+def _targets(look: Look) -> Iterator[tuple[str, str]]:
+    """(cell, model) of every frame that a look wants, in its order."""
+    for view in look.views:
+        yield view.cell, view.model
+        if view.other is not None:
+            yield view.cell + OTHER, view.other
+
+
+def _kind(model: str) -> str:
+    """Models whose rendering costs the same: all snapshots of the history are one."""
+    return model.partition(":")[0]
+
+
+def _same_place(one: Look, other: Look) -> bool:
+    a, b = one.camera, other.camera
+    return (
+        one.dataset == other.dataset
+        and _size(a) == _size(b)
+        and np.array_equal(a.viewmat, b.viewmat)
+        and np.array_equal(a.K, b.K)
+    )
+
+
+def _size(camera: Camera) -> tuple[int, int]:
+    return camera.width, camera.height

@@ -1,0 +1,122 @@
+"""A run under way: its lock, its generator and what the window is told of it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gaussians.distill.recipe import Recipe
+from gaussians.distill.recipe_check import check_recipe
+from gaussians.errors import RunError
+from gaussians.scene.load import cache_folder
+from gaussians.scene.photos import SOURCE, find_photos, kept_model
+from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
+from gaussians.session.events import Event
+from gaussians.session.gallery import Gallery
+from gaussians.session.ground import Ground
+from gaussians.session.opening import Opened
+from gaussians.session.run import Run
+from gaussians.storage import replacing_folder
+
+
+class Training:
+    """A run, new or gone on with, that is locked against other processes until `close`.
+
+    Args:
+        path: the run's directory.
+        recipe: of a new run; that of a run begun before must be the same.
+        ground: what to train on.
+        device: where.
+        on_line: told of each line that is added to metrics.jsonl.
+        breathe: called now and then in long work that yields no events.
+
+    Raises:
+        RecipeError: the recipe contradicts itself.
+        RunError: the directory holds a run of something else, or another process trains it.
+        StorageError: the directory can't be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        recipe: Recipe,
+        ground: Ground,
+        device: torch.device,
+        on_line: Callable[[dict[str, Any]], None],
+        breathe: Callable[[], None],
+    ) -> None:
+        check_recipe(recipe)
+        self.directory = RunDirectory(path)
+        plan = _plan(self.directory, recipe, ground, device)
+        self._held = ExitStack()
+        self._held.enter_context(self.directory.locked())
+        try:
+            self.run = Run(
+                self.directory, ground.scene, recipe, device, plan.teachers, on_line=on_line, breathe=breathe
+            )
+        except BaseException:
+            self._held.close()
+            raise
+        self._events: Iterator[Event] = self.run.events()
+
+    def gallery(self, opened: Opened) -> Gallery:
+        """The one that shows this run already, with the weights that were set meanwhile; or a new one.
+
+        Raises:
+            StorageError: the weights could not be noted; the run is closed.
+        """
+        run, gallery = self.run, opened.gallery
+        if opened.run_path is None or self.directory.path.resolve() != opened.run_path.resolve():
+            gallery = Gallery(run.device, run.teachers, run.weights, run.scene)
+        elif gallery.weights != run.weights:
+            try:
+                run.weigh(gallery.weights)
+            except Exception:
+                self.close()
+                raise
+        gallery.history = run.history
+        return gallery
+
+    def advance(self) -> Event:
+        """Go on to the next event, of which RunFinished is the last. Raises as Run.events does."""
+        return next(self._events)
+
+    def save(self) -> None:
+        """Write a checkpoint. Raises StorageError."""
+        self.run.save()
+
+    def close(self) -> None:
+        """Let others have the run."""
+        self._held.close()
+
+
+def _plan(directory: RunDirectory, recipe: Recipe, ground: Ground, device: torch.device) -> RunPlan:
+    """Of the run in the directory, which is begun there if there is none."""
+    if not directory.exists:
+        plan = RunPlan(ground.path, ground.options, recipe, device.type)
+        directory.create(plan)
+        _take_cameras_along(directory, ground)
+        return plan
+    plan = directory.load()
+    if plan.scene.resolve() != ground.path.resolve():
+        raise RunError(f"{directory.path}: holds a run on {plan.scene}; choose another folder for this one")
+    if plan.recipe != recipe:
+        raise RunError(
+            f"{directory.path}: holds a run of another recipe ({plan.recipe.name}); "
+            "open it to go on with it, or choose another folder"
+        )
+    return plan
+
+
+def _take_cameras_along(directory: RunDirectory, ground: Ground) -> None:
+    """Keep cameras that structure from motion found in the run: found anew they may differ a little."""
+    if ground.scene.points.source != SOURCE:
+        return
+    folder, names = find_photos(ground.path)
+    kept = kept_model(folder, names, cache_folder(ground.options))
+    if kept.is_dir():
+        with replacing_folder(directory.path / CAMERAS_FOLDER / kept.name) as temporary:
+            shutil.copytree(kept, temporary, dirs_exist_ok=True)

@@ -1,0 +1,298 @@
+"""The studio's worker: one thread that owns every tensor, trains, and renders what the window looks at."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+from gaussians.errors import RecipeError, RunError, StorageError
+from gaussians.session.announcer import Announcer
+from gaussians.session.events import Event, RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.exporting import export
+from gaussians.session.failures import failed_command, failure
+from gaussians.session.gallery import Gallery, checked_weights
+from gaussians.session.ground import Ground
+from gaussians.session.inbox import Inbox
+from gaussians.session.latest import Frames
+from gaussians.session.live import Live
+from gaussians.session.loader import Loader, LoadingCancelled, Open
+from gaussians.session.messages import (
+    Command,
+    Continue,
+    Export,
+    Frame,
+    Look,
+    MetricsLogged,
+    OpenRun,
+    OpenScene,
+    OpenSplat,
+    Pause,
+    Progressed,
+    Quit,
+    Report,
+    RunStateChanged,
+    SetPreviewShare,
+    SetTeacherWeight,
+    Start,
+    Step,
+    Stop,
+)
+from gaussians.session.opening import Opened, keep_finished
+from gaussians.session.outbox import Outbox
+from gaussians.session.painter import Painter
+from gaussians.session.states import TABLE, Reaction, State
+from gaussians.session.training import Training
+
+T = TypeVar("T")
+
+
+class Worker:
+    """The thread behind the window. All methods return at once and may be called from any thread.
+
+    Args:
+        device: where to train and render.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._inbox, self._outbox = Inbox(), Outbox()
+        self._frames = Frames()
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+        # All below is the thread's own.
+        self._state = State.IDLE
+        self._quitting = False
+        self._opened: Opened | None = None
+        self._training: Training | None = None
+        self._painter = Painter(self._frames.put, self._cannot_show)
+        self._loader = Loader(device, self._outbox.put, self._inbox.interrupts_loading)
+        self._announcer = Announcer(self._outbox.put)
+        self._obey: dict[type[Command], Callable[[Any], None]] = {
+            OpenScene: self._open,
+            OpenRun: self._open,
+            OpenSplat: self._open,
+            Start: self._start,
+            Pause: lambda _: self._enter(State.PAUSED),
+            Continue: lambda _: self._enter(State.TRAINING),
+            Step: self._step,
+            Stop: lambda _: self._stop(),
+            SetTeacherWeight: self._weigh,
+            Look: self._painter.look,
+            SetPreviewShare: lambda command: self._painter.share(command.share),
+            Export: self._export,
+            Quit: self._quit,
+        }
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def send(self, command: Command) -> None:
+        """Ask for something."""
+        self._inbox.put(command)
+
+    def reports(self) -> list[Report]:
+        """All reports since the last call, oldest first."""
+        return self._outbox.drain()
+
+    def frame(self, cell: str) -> Frame | None:
+        """The newest frame of a cell since last asked."""
+        return self._frames.take(cell)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs: from `start` until a Quit is carried out."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread to end, which it does after Quit."""
+        self._thread.join(timeout)
+
+    # --- the thread -----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        timeout: float | None = 0.0
+        while not self._quitting:
+            command = self._inbox.next(timeout)
+            if command is not None:
+                self._receive(command)
+                timeout = 0.0
+                continue
+            training = self._state is State.TRAINING
+            painted = self._painter.paint(training)
+            if training and not painted:
+                self._advance()
+            timeout = 0.0 if painted or training else self._painter.patience()
+
+    def _receive(self, command: Command) -> None:
+        reaction = TABLE[self._state, type(command)]
+        try:
+            if reaction is Reaction.OBEY:
+                self._obey[type(command)](command)
+            elif reaction is Reaction.REFUSE:
+                raise RunError("A run is under way; stop it first")
+        except Exception as error:  # the thread outlives whatever goes wrong
+            self._outbox.put(failed_command(command, error))
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        if state is not State.LOADING:
+            self._outbox.put(RunStateChanged(state.value))
+
+    # --- opening --------------------------------------------------------------------------------------------
+
+    def _open(self, command: Open) -> None:
+        if self._training is not None:
+            self._stop()
+        opened = self._while_loading(lambda: self._loader.read(command))
+        if opened is None:
+            return
+        self._opened = opened
+        self._painter.show(opened.gallery)
+        self._outbox.put(opened.message)
+        self._enter(State.FINISHED if opened.is_finished else State.IDLE)
+        self._announcer.all(opened.gallery)
+        if opened.problem is not None:
+            self._outbox.put(
+                failure("The run's scene can't be read; its models are shown alone", opened.problem)
+            )
+
+    def _while_loading(self, action: Callable[[], T]) -> T | None:
+        """What the action returns, in the state LOADING; None, in the state before: it was cancelled."""
+        before = self._state
+        self._enter(State.LOADING)
+        try:
+            return action()
+        except LoadingCancelled:
+            self._enter(before)
+            return None
+        except Exception:
+            self._enter(before)
+            raise
+
+    # --- training -------------------------------------------------------------------------------------------
+
+    def _start(self, command: Start) -> None:
+        opened = self._anything_open()
+        ground = opened.trainable()
+        training = self._while_loading(lambda: self._prepared(command, ground))
+        if training is None:
+            return
+        gallery = training.gallery(opened)
+        gallery.live = self._live
+        self._training = training
+        self._opened = opened.training_in(training.directory.path, command.recipe, gallery)
+        if gallery is not opened.gallery:
+            self._painter.show(gallery)
+        self._enter(State.TRAINING)
+        self._announcer.all(gallery)
+
+    def _prepared(self, command: Start, ground: Ground) -> Training:
+        self._loader.prepare_training()
+        return Training(command.directory, command.recipe, ground, self._device, self._log, self._breathe)
+
+    def _advance(self) -> Event | None:
+        """Let the run go on to its next event, and tell of it."""
+        training = self._training
+        assert training is not None, "the state says so"
+        try:
+            event = training.advance()
+        except Exception as error:  # the thread outlives whatever goes wrong
+            self._fail(training, error)
+            return None
+        if isinstance(event, StageFinished):
+            keep_finished(self._gallery(), training.directory, event.stage, event.facts)
+        self._outbox.put(Progressed(event))
+        if isinstance(event, StepDone):
+            self._announcer.history(self._gallery())
+        elif isinstance(event, StageStarted | StageFinished):
+            self._announcer.models(self._gallery())
+        if isinstance(event, RunFinished):
+            self._close(training)
+            self._enter(State.FINISHED)
+        return event
+
+    def _step(self, command: Step) -> None:
+        while self._state is State.PAUSED and not isinstance(self._advance(), StepDone | None):
+            pass
+
+    def _stop(self) -> None:
+        """Save and end the run. Where it can't be saved it stays, paused, and the error is raised."""
+        training = self._training
+        if training is None:
+            return
+        self._enter(State.STOPPING)
+        try:
+            training.save()
+        except Exception:
+            self._enter(State.PAUSED)
+            raise
+        self._close(training)
+        self._enter(State.IDLE)
+
+    def _fail(self, training: Training, error: Exception) -> None:
+        """The run can't go on: save what can be saved, and tell of it."""
+        self._outbox.put(failure("The run stopped; Start goes on from its last checkpoint", error))
+        if isinstance(error, StorageError):  # between two steps: the parameters are sound
+            try:
+                training.save()
+            except StorageError as again:
+                self._outbox.put(failure("The newest steps could not be saved", again))
+        self._close(training)
+        self._enter(State.IDLE)
+
+    def _close(self, training: Training) -> None:
+        """Let go of the run; the model being trained stays to be looked at, as it is now."""
+        live = training.run.live
+        if live is not None:
+            frozen = live.gaussians.detached()
+            self._gallery().keep(live.model, len(frozen), lambda: frozen)
+        self._training = None
+        training.close()
+        self._announcer.models(self._gallery())
+
+    def _weigh(self, command: SetTeacherWeight) -> None:
+        gallery = self._gallery()
+        if command.teacher not in gallery.weights:
+            raise RecipeError(f"{command.teacher}: no such teacher; there are {', '.join(gallery.weights)}")
+        weights = checked_weights({**gallery.weights, command.teacher: command.weight})
+        gallery.weights = weights
+        step = 0 if self._training is None else self._training.run.weigh(weights)
+        self._announcer.weights(gallery, step)
+
+    def _quit(self, command: Quit) -> None:
+        self._quitting = True
+        try:
+            self._stop()
+        finally:
+            if self._training is not None:
+                self._training.close()
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    def _export(self, command: Export) -> None:
+        self._outbox.put(export(self._gallery(), command.model, command.path))
+
+    def _anything_open(self) -> Opened:
+        if self._opened is None:
+            raise RunError("nothing is open; open a scene, a run or a splat file first")
+        return self._opened
+
+    def _gallery(self) -> Gallery:
+        return self._anything_open().gallery
+
+    def _live(self) -> Live | None:
+        return None if self._training is None else self._training.run.live
+
+    def _cannot_show(self, model: str, error: Exception) -> None:
+        self._outbox.put(failure(f"{model} can't be shown", error))
+
+    def _breathe(self) -> None:
+        """In long work of the run: the camera still moves."""
+        look = self._inbox.newest_look()
+        if look is not None:
+            self._painter.look(look)
+        self._painter.paint(training=True)
+
+    def _log(self, line: dict[str, Any]) -> None:
+        self._outbox.put(MetricsLogged((line,)))

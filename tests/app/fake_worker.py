@@ -1,0 +1,54 @@
+"""A worker that only notes what it is asked, and says what a test lets it say."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gaussians.camera import Camera
+from gaussians.session.messages import Command, Frame, Report, SceneOpened
+
+
+class FakeWorker:
+    def __init__(self) -> None:
+        self.started = False
+        self.sent: list[Command] = []
+        self.says: list[Report] = []
+        self.frames: dict[str, Frame] = {}
+
+    def start(self) -> None:
+        self.started = True
+
+    def send(self, command: Command) -> None:
+        self.sent.append(command)
+
+    def reports(self) -> list[Report]:
+        reports, self.says = self.says, []
+        return reports
+
+    def frame(self, cell: str) -> Frame | None:
+        return self.frames.pop(cell, None)
+
+    def join(self) -> None:
+        pass
+
+
+def camera(x: float = 0.0, width: int = 480, height: int = 360) -> Camera:
+    viewmat = np.eye(4)
+    viewmat[:3, 3] = (-x, 0.0, 3.0)
+    return Camera(viewmat, np.array([[400.0, 0, width / 2], [0, 400, height / 2], [0, 0, 1]]), width, height)
+
+
+def scene(path: Path = Path("/scenes/garden"), **more: object) -> SceneOpened:
+    cameras = {f"{index}.jpg": camera(index) for index in range(4)}
+    given: dict = {
+        "name": path.name,
+        "path": path,
+        "cameras": cameras,
+        "test": ("0.jpg",),
+        "thumbnails": {name: np.zeros((6, 8, 3), np.uint8) for name in cameras},
+        "up": np.array([0.0, -1.0, 0.0]),
+        "centre": np.zeros(3),
+        "extent": 2.0,
+        "models": ("photo",),
+    }
+    return SceneOpened(**{**given, **more})

@@ -1,0 +1,49 @@
+import pytest
+
+from app import text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.00 kB"),
+        (4_730_000, "4.73 MB"),
+        (999_600, "1.00 MB"),
+        (12.1e9, "12.1 GB"),
+    ],
+)
+def test_sizes(number: float, words: str) -> None:
+    assert text.size(number) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (200, "3 min 20 s"), (3599.9, "1 h"), (3900, "1 h 5 min")],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert text.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"), [(0.418, "0.42 steps/s"), (8.31, "8.3 steps/s"), (119.6, "120 steps/s")]
+)
+def test_rates(rate: float, words: str) -> None:
+    assert text.rate(rate) == words
+
+
+def test_counts() -> None:
+    assert text.gaussians(1) == "1 Gaussian"
+    assert text.gaussians(12345) == "12,345 Gaussians"
+
+
+def test_models_by_name() -> None:
+    assert text.model("photo") == "Ground truth"
+    assert text.model("vanilla") == "Vanilla"
+    assert text.model("history:1200") == "Student at step 1,200"
+
+
+def test_a_long_path_keeps_its_end() -> None:
+    assert text.shortened("/a/b", 10) == "/a/b"
+    assert text.shortened("/a/long/way/to/go", 9) == "…ay/to/go"
