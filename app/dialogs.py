@@ -32,6 +32,7 @@ SHORTCUTS = (
     ("Ctrl + and Ctrl -", "larger and smaller text"),
     ("F1", "this list"),
 )
+FRAMES_BETWEEN = 3
 
 
 class Dialogs:
@@ -47,6 +48,7 @@ class Dialogs:
         self._studio, self._look, self._set_scale = studio, look, set_scale
         self._open: int | str | None = None
         self._failed: Failed | None = None
+        self._closed = -FRAMES_BETWEEN  # the frame in which the last one was put away
 
     @property
     def is_open(self) -> bool:
@@ -60,8 +62,15 @@ class Dialogs:
         """Whether an error may take the place of what is in front: but of an error, or of closing."""
         return not self.is_open or self._open not in ("error dialog", "closing dialog", "saving dialog")
 
+    @property
+    def is_free(self) -> bool:
+        """Whether one can be shown now: the toolkit shows none in the frame in which another goes away."""
+        return not self.is_open and dpg.get_frame_count() > self._closed + FRAMES_BETWEEN
+
     def close(self) -> None:
         """Put away the one in front."""
+        if self.is_open:
+            self._closed = dpg.get_frame_count()
         if self._open is not None and dpg.does_item_exist(self._open):
             dpg.configure_item(self._open, show=False)
         self._open = None

@@ -49,12 +49,12 @@ class Shortcuts:
 
     def press(self, key: int) -> None:
         """A key went down."""
-        if key == dpg.mvKey_F1:
-            self._dialogs.shortcuts()
-        elif key == dpg.mvKey_Escape:
+        if key == dpg.mvKey_Escape:
             self._escape()
         elif self._typing() or self._dialogs.is_open:
             return
+        elif key == dpg.mvKey_F1:
+            self._dialogs.shortcuts()
         elif control_down():
             self._with_control.get(key, lambda: None)()
         elif key in self._plain:

@@ -60,6 +60,7 @@ class Window:
         self._size: tuple[int, int, bool, bool, float] | None = None
         self._version = -1
         self._closing = False
+        self._next_dialog: Callable[[], None] | None = None
 
     def run(self) -> int:
         """Open, and go on until the user closes; the exit code."""
@@ -224,9 +225,15 @@ class Window:
 
     def _refresh(self) -> None:
         state = self.studio.state
-        if state.failures and self.dialogs.can_be_interrupted:
-            self.dialogs.error(state.failures.pop(0))
-        if state.opened is None and not state.opening and not self.dialogs.is_open:
+        if self._next_dialog is None and state.failures and self.dialogs.can_be_interrupted:
+            failed = state.failures.pop(0)
+            self._next_dialog = lambda: self.dialogs.error(failed)
+        if self._next_dialog is not None and self.dialogs.is_free:
+            show, self._next_dialog = self._next_dialog, None
+            show()
+        elif self._next_dialog is not None:
+            self.dialogs.close()
+        if state.opened is None and not state.opening and self.dialogs.is_free:
             self.dialogs.start_page()
         if state.version != self._version:
             self._version = state.version
@@ -284,14 +291,14 @@ class Window:
 
     def _ask_to_close(self) -> None:
         if self.studio.state.busy and not self._closing:
-            self.dialogs.closing(self.leave)
+            self._next_dialog = lambda: self.dialogs.closing(self.leave)
         else:
             self.leave()
 
     def leave(self) -> None:
         """Save and close."""
         self._closing = True
-        self.dialogs.saving()
+        self._next_dialog = self.dialogs.saving
         self.studio.leave()
 
     def _remember(self) -> None:
