@@ -1,10 +1,21 @@
 """Settings of the whole test run."""
 
-# Before anything imports torch or numba: sets how waiting kernel threads behave.
-from hypothesis import settings
+# Before torch and numba are: sets how waiting kernel threads behave.
+import gaussians  # noqa: F401, I001 - imported for that
 
-import gaussians  # noqa: F401 - imported for that
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import settings
 
 # Machines are shared, and the first example may compile a kernel: a deadline would test them, not us.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+
+
+@pytest.fixture(autouse=True)
+def whole_floats() -> Iterator[None]:
+    """Training has the processor flush denormal numbers; the tests after it start without."""
+    yield
+    torch.set_flush_denormal(False)
