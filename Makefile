@@ -15,10 +15,10 @@ run: $(VENV)/run.stamp
 	$(BIN)/python main.py $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -m "not slow and not cuda" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-long: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -m "slow and not cuda" $(ARGS)
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .

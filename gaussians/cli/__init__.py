@@ -20,6 +20,11 @@ COMMANDS = {
 }
 MODULES = {"eval": "evaluate"}  # a module can't well be called eval
 
+OUT_OF_MEMORY = (
+    "memory is full; what was saved is safe. Close other programs, or train at a lower --resolution or with "
+    "--set teachers.optimise.densify.cap=100000; a run that was begun goes on with --resume"
+)
+
 OpenWindow = Callable[[Path, Path | None], int]
 """Opens the studio on a scene, a run or a splat file; a new run goes into the second folder."""
 
@@ -43,3 +48,9 @@ def main(arguments: Sequence[str], window: OpenWindow | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch's own error is told by its name: to import it here would load PyTorch before --help.
+        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+            raise
+        print(f"error: {OUT_OF_MEMORY}", file=sys.stderr)
+        return 2

@@ -174,10 +174,7 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     recipe = make_recipe(flags, default)
     scene = absolute(flags.scene or DEMO)
     directory = RunDirectory(flags.out or free_directory(scene.name))
-    if directory.exists:
-        raise RunError(
-            f"{directory.path}: holds a run already; add --resume to go on with it, or choose another --out"
-        )
+    directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
     return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
 

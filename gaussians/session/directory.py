@@ -67,19 +67,23 @@ class RunDirectory:
         """Whether a run was begun here."""
         return (self.path / RECIPE_FILE).exists()
 
-    def create(self, plan: RunPlan) -> None:
-        """Begin a run.
-
-        Raises:
-            RunError: there is one already, or the path is a file.
-            StorageError: the folder can't be written.
-        """
+    def check_unused(self) -> None:
+        """Raise RunError if a run can't begin here: there is one already, or the path is a file."""
         if self.exists:
             raise RunError(
                 f"{self.path}: holds a run already; add --resume to go on with it, or choose another --out"
             )
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path}: is a file; --out wants a folder")
+
+    def create(self, plan: RunPlan) -> None:
+        """Begin a run.
+
+        Raises:
+            RunError: as `check_unused`.
+            StorageError: the folder can't be written.
+        """
+        self.check_unused()
         options = plan.options
         write_json(
             self.path / RECIPE_FILE,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gaussians.cli import main
 from gaussians.distill.recipe_json import to_json
@@ -174,3 +175,22 @@ def test_resume_of_no_run_does_not_begin_another(tmp_path: Path, capsys: pytest.
     line = refused(capsys, "distill", "--out", str(tmp_path / "mistyped"), "--resume")
     assert "holds no run" in line
     assert not (tmp_path / "mistyped").exists()
+
+
+def test_full_memory_gets_one_line(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("gaussians.cli.distill.load_scene", full)
+    assert main(["distill", str(scene), "--out", str(tmp_path / "run")]) == 2
+    assert "memory is full" in capsys.readouterr().err
+
+
+def test_a_file_as_run_directory_is_refused_at_once(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "run").write_text("mine")
+    assert "is a file" in refused(capsys, "distill", str(scene), "--out", str(tmp_path / "run"))
+    assert (tmp_path / "run").read_text() == "mine"
