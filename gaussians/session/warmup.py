@@ -6,6 +6,7 @@ every teacher) leaves nothing to compile for the first run that matters.
 """
 
 import dataclasses
+import hashlib
 import json
 import math
 import tempfile
@@ -74,7 +75,9 @@ def kernel_folder() -> Path:
 
 def compiled_mark() -> Path:
     """The file that says that all kernels have been compiled for this processor."""
-    return kernel_folder() / f"compiled-for-{llvm.get_host_cpu_name()}.json"
+    # Numba keeps kernels by the path of their source, so each checkout compiles its own.
+    checkout = hashlib.sha256(str(Path(__file__).resolve()).encode()).hexdigest()[:8]
+    return kernel_folder() / f"compiled-for-{llvm.get_host_cpu_name()}-{checkout}.json"
 
 
 def _recipe() -> Recipe:
