@@ -156,18 +156,21 @@ class Previews:
                 blurred.append(shot)
             elif not moving and shown.shot.version != now_version:
                 outdated.append((shown.at, shot))
-        ordered = self._in_turn(new, moving, now)
+        ordered = self._in_turn(look, new, moving, now)
         return ordered + blurred, [shot for _, shot in sorted(outdated, key=lambda pair: pair[0])]
 
-    def _in_turn(self, new: list[tuple[str, Shot]], moving: bool, now: float) -> list[Shot]:
+    def _in_turn(self, look: Look, new: list[tuple[str, Shot]], moving: bool, now: float) -> list[Shot]:
         """In the look's order; while moving the others take turns, and come first if they wait for too long."""
-        if not moving or len(new) < 2:
-            return [shot for _, shot in new]
-        first, *others = new
-        others.sort(key=lambda pair: self._shown_at(pair[0]))
-        since = max(self._shown_at(cell) for cell, _ in others)
-        late = now - since > OTHERS_WAIT and self._shown_at(first[0]) > since
-        return [shot for _, shot in ((*others, first) if late else (first, *others))]
+        if moving and new:
+            foremost = look.views[0].cell
+            first = [pair for pair in new if pair[0] == foremost]
+            others = sorted(
+                (pair for pair in new if pair[0] != foremost), key=lambda pair: self._shown_at(pair[0])
+            )
+            since = max((self._shown_at(cell) for cell, _ in others), default=now)
+            late = now - since > OTHERS_WAIT and self._shown_at(foremost) > since
+            new = [*others, *first] if late else [*first, *others]
+        return [shot for _, shot in new]
 
     def _shown_at(self, cell: str) -> float:
         shown = self._shown.get(cell)
