@@ -173,4 +173,3 @@ def _padding(x: int, y: int) -> int | str:
     with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvAll)):
         dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, x, y)
     return theme
-

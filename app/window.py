@@ -126,7 +126,9 @@ class Window:
         self.set_scale(settings.scale or 0.0)
 
     def _build_items(self) -> None:
-        with inside(dpg.add_window(tag=MAIN, no_background=True, no_scrollbar=True, no_scroll_with_mouse=True)):
+        with inside(
+            dpg.add_window(tag=MAIN, no_background=True, no_scrollbar=True, no_scroll_with_mouse=True)
+        ):
             with inside(dpg.add_group(horizontal=True, horizontal_spacing=PAD)):
                 with inside(dpg.add_child_window(tag="centre", border=False, no_scrollbar=True)):
                     with inside(dpg.add_group(horizontal=True, tag="tool bar")):

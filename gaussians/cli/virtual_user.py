@@ -1,4 +1,4 @@
-"""Someone at an X display who uses the studio: moves the mouse, clicks, presses keys. For `bench gui` and tests."""
+"""Someone at an X display who uses the studio by mouse and keys. For `bench gui` and for tests."""
 
 import contextlib
 import json

@@ -160,7 +160,7 @@ class Previews:
         return ordered + blurred, [shot for _, shot in sorted(outdated, key=lambda pair: pair[0])]
 
     def _in_turn(self, look: Look, new: list[tuple[str, Shot]], moving: bool, now: float) -> list[Shot]:
-        """In the look's order; while moving the others take turns, and come first if they wait for too long."""
+        """In the look's order; while moving the others take turns, and come first if they wait too long."""
         if moving and new:
             foremost = look.views[0].cell
             first = [pair for pair in new if pair[0] == foremost]

@@ -101,7 +101,7 @@ class Worker:
         return self._frames.take(cell)
 
     def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
-        """Wait until a cell has such a frame, but not for longer: the one method that does not return at once."""
+        """Wait until a cell has such a frame, but not for longer: the one method that does wait."""
         self._frames.wait(cell, wanted, seconds)
 
     @property
