@@ -28,6 +28,7 @@ from gaussians.session.messages import (
     OpenScene,
     OpenSplat,
     Quit,
+    QuitFailed,
     Report,
     SceneOpened,
     SetPreviewShare,
@@ -61,6 +62,11 @@ class WorkerLike(Protocol):
 
     def join(self) -> None:
         """Wait for the thread to end."""
+        ...
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has been started and has not ended."""
         ...
 
 
@@ -98,6 +104,8 @@ class Studio:
 
     def open(self, path: Path) -> None:
         """Open a scene, a run or a splat file, whichever it is."""
+        if self._is_lost():
+            return
         path = path.expanduser().resolve()
         self.state.opening = path.exists()
         if RunDirectory(path).exists:
@@ -121,7 +129,7 @@ class Studio:
     def start(self, *, anew: bool = False) -> None:
         """Begin a run with the form's recipe, or go on with the one that is open."""
         opened, run = self.state.opened, self.state.run
-        if opened is None:
+        if opened is None or self._is_lost():
             return
         if run is not None and not anew:
             directory, recipe = run
@@ -149,6 +157,10 @@ class Studio:
             self.state.take(report)
             if isinstance(report, SceneOpened):
                 self._opened(report)
+            elif isinstance(report, QuitFailed):
+                self._leaving = None
+        if not (self.state.lost or self._leaving or self.worker.is_alive):
+            self.state.lose()
         if reports:
             self.layout.offer(self.state.cells)
             self.comparison.settle(self.state.models)
@@ -216,12 +228,22 @@ class Studio:
         if self.control is not None:
             self.control.reset()
 
-    def leave(self) -> None:
-        """Ask the worker to save and to end; `has_left` says when it did."""
+    def leave(self, *, unsaved: bool = False) -> None:
+        """Ask the worker to save and to end; `has_left` says when it did.
+
+        Args:
+            unsaved: end even if it can't save; else `state.unsaved` says so, and all goes on.
+        """
         if self._leaving is None:
-            self.worker.send(Quit())
+            self.state.unsaved = None
+            self.worker.send(Quit(unsaved))
             self._leaving = threading.Thread(target=self.worker.join, name="leaving", daemon=True)
             self._leaving.start()
+
+    def wait(self, seconds: float) -> None:
+        """After `leave`: wait for the worker to end, but not longer than this."""
+        if self._leaving is not None:
+            self._leaving.join(seconds)
 
     def remember(self) -> None:
         """Keep the settings for the next start. If they can't be kept, that is no reason to stop anything."""
@@ -232,6 +254,12 @@ class Studio:
     def has_left(self) -> bool:
         """Whether the worker has ended."""
         return self._leaving is not None and not self._leaving.is_alive()
+
+    def _is_lost(self) -> bool:
+        """Whether the worker has died, which is said again to who asks something of it."""
+        if self.state.lost and not self.state.failures:
+            self.state.failures.append(self.state.loss)
+        return self.state.lost
 
     def _opened(self, opened: SceneOpened) -> None:
         self.frames.clear()
