@@ -61,7 +61,7 @@ class Interruptions:
         with self._dialogs.window("Close without saving?", 520, tag="unsaved dialog"):
             dpg.bind_item_font(dpg.add_text(failed.what, wrap=0), self._look.bold)
             dpg.add_text(failed.advice, wrap=0)
-            lost = "Without, the steps since the last checkpoint are lost; they can be trained again."
+            lost = "Unsaved, the steps since the last checkpoint are lost; they can be trained again."
             dpg.add_text(lost, wrap=0)
             dpg.add_spacer(height=4)
             with inside(dpg.add_group(horizontal=True)):

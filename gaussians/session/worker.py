@@ -121,7 +121,7 @@ class Worker(CommandThread):
         self._announcer.all(opened.gallery)
         if opened.problem is not None:
             self._outbox.put(
-                failure("The run's scene can't be read; its models are shown alone", opened.problem)
+                failure("The run's photos can't be read; its models are shown alone", opened.problem)
             )
 
     def _while_loading(self, action: Callable[[], T]) -> T | None:

@@ -45,12 +45,17 @@ def virtual_display(width: int, height: int) -> Iterator[str]:
 class Person:
     """Uses one studio.
 
+    Attributes:
+        program: that is run as the studio.
+
     Args:
         display: name of the X display.
         folder: for settings, runs, screenshots.
         path: what the studio is opened on.
         run: folder of the run.
     """
+
+    program = Path(__file__).with_name("under_test.py")
 
     def __init__(self, display: str, folder: Path, path: Path, run: Path) -> None:
         self.folder, self.display = folder, display
@@ -63,7 +68,7 @@ class Person:
             "PYTHONPATH": str(ROOT),
         }
         self._log = (folder / "studio.log").open("ab")
-        command = [sys.executable, str(Path(__file__).with_name("under_test.py"))]
+        command = [sys.executable, str(self.program)]
         self.process = subprocess.Popen(
             [*command, str(path), str(self._places), str(run)],
             env=self._environment,
