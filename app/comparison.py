@@ -15,6 +15,7 @@ class Comparison:
         self.share = 0.5
         self.flipped = False
         self.most = 0.25
+        self.mean: float | None = None  # of the error that is shown
 
     def choose(self, which: str, model: str) -> None:
         """Compare this model, as "first" or as "second"; it stays chosen as long as there is one."""

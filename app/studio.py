@@ -1,26 +1,26 @@
 """What the window does, without any widget: what is open, what is looked at, what is sent to the worker."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from app.comparison import Comparison
+from app.flip_view import FlipView
 from app.form import RecipeForm
 from app.layout import Layout
 from app.orbit import OrbitControl
 from app.settings import load_settings, settings_file
 from app.state import COMPARE, DISAGREEMENT, PHOTO, StudioState
+from app.worker_like import WorkerLike
 from gaussians.camera import Camera
 from gaussians.cli.distill import DEMO, free_directory
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.scene import SceneOptions
 from gaussians.session.directory import RunDirectory
+from gaussians.session.flip_process import FlipMaps
 from gaussians.session.messages import (
     CancelLoading,
-    Command,
     Failed,
     Frame,
     Look,
@@ -29,7 +29,6 @@ from gaussians.session.messages import (
     OpenSplat,
     Quit,
     QuitFailed,
-    Report,
     SceneOpened,
     SetPreviewShare,
     Start,
@@ -39,35 +38,6 @@ from gaussians.session.messages import (
 ORDER = (PHOTO, "vanilla", "perturbed", "dropout", ENSEMBLE, STUDENT, COMPARE, DISAGREEMENT)
 HIDDEN = frozenset({COMPARE, DISAGREEMENT})
 FIRST, SECOND = "compare first", "compare second"  # the views behind the comparison cell
-
-
-class WorkerLike(Protocol):
-    """The thread that owns every tensor; see gaussians.session.worker."""
-
-    def start(self) -> None:
-        """Begin to listen."""
-        ...
-
-    def send(self, command: Command) -> None:
-        """Ask for something; returns at once."""
-        ...
-
-    def reports(self) -> Sequence[Report]:
-        """What was reported since last asked."""
-        ...
-
-    def frame(self, cell: str) -> Frame | None:
-        """The newest image of a cell, if there is one that was not taken yet."""
-        ...
-
-    def join(self) -> None:
-        """Wait for the thread to end."""
-        ...
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it has been started and has not ended."""
-        ...
 
 
 class Studio:
@@ -91,6 +61,7 @@ class Studio:
         self.layout = Layout.from_json(settings.layout, ORDER, HIDDEN)
         self.control: OrbitControl | None = None
         self.comparison = Comparison()
+        self.flip = FlipView(FlipMaps())
         self.frames: dict[str, Frame] = {}
         self.past: int | None = None  # the student's step that the timeline shows; None: now
         self._asked: tuple | None = None

@@ -242,6 +242,8 @@ class Window:
         for label, panel in self.tabs.items():
             if tab in (f"tab {label}", dpg.get_alias_id(f"tab {label}")):
                 panel.refresh()
+            elif isinstance(panel, PlotsPanel):
+                panel.hide()
 
     def _resize(self) -> None:
         """Give each part its room, when the window, the scale or the bars have changed."""

@@ -194,7 +194,7 @@ def test_an_opened_run_goes_on_where_it_is(studio: Studio, worker: FakeWorker, t
 def test_a_reopened_run_has_its_curves(studio: Studio, worker: FakeWorker, tmp_path: Path) -> None:
     line = {"time": 1.0, "stage": "vanilla", "model": "vanilla", "step": 10, "count": 7, "psnr": 20.5}
     hear(studio, worker, scene(run=(tmp_path, recipe("preview")), metrics=(line,)))
-    assert studio.state.curves.plots["psnr"]["vanilla"].y == [20.5]
+    assert list(studio.state.curves.plots["psnr"]["vanilla"].y) == [20.5]
     assert studio.state.psnr == {"vanilla": 20.5}
 
 
