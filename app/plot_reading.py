@@ -41,6 +41,9 @@ class Reading:
             no_focus_on_appearing=True,
             min_size=(10, 10),
         )
+        with inside(dpg.add_theme()) as close, inside(dpg.add_theme_component(dpg.mvAll)):
+            dpg.add_theme_style(dpg.mvStyleVar_ItemSpacing, 8, 1)
+        dpg.bind_item_theme(window, close)
         with inside(window):
             dpg.bind_item_font(dpg.add_text("", tag="reading place"), self._look.bold)
             for row in range(MOST_ROWS):

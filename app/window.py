@@ -30,6 +30,7 @@ from app.viewport import Viewport
 from gaussians.session.messages import Failed
 
 BUSY_RATE, CALM_RATE = 60.0, 24.0  # frames a second while the window is used, and else
+IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MAIN = "main window"
 MOST_PATIENCE = 60.0  # seconds for the run to be saved, where the window went away by itself
@@ -202,7 +203,10 @@ class Window:
             self.viewport.forget()
         self._resize()
         moving = self._move(began)
-        studio.look(*self.viewport.size, moving)
+        active = self.viewport.cell_at_mouse()
+        studio.look(*self.viewport.size, moving, active)
+        if moving and active is not None:
+            studio.wait_for_image(active, IMAGE_WAIT)
         self._refresh()
         self.viewport.draw(studio.take_frames())
         dpg.render_dearpygui_frame()

@@ -1,6 +1,6 @@
 """What the window's half needs of the worker."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gaussians.session.messages import Command, Frame, Report
@@ -23,6 +23,10 @@ class WorkerLike(Protocol):
 
     def frame(self, cell: str) -> Frame | None:
         """The newest image of a cell, if there is one that was not taken yet."""
+        ...
+
+    def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
+        """Wait until a cell has such an image, but not for longer."""
         ...
 
     def join(self) -> None:

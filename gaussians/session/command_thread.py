@@ -3,6 +3,7 @@
 import threading
 import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from gaussians.session.failures import failure
 from gaussians.session.inbox import Inbox
@@ -14,7 +15,8 @@ _BREATHER = 0.1  # seconds after an error that nothing caught: it may come back 
 
 
 class CommandThread(ABC):
-    """The thread and its mail. All public methods return at once and may be called from any thread."""
+    """The thread and its mail. All public methods may be called from any thread; all but waiting
+    and joining return at once."""
 
     def __init__(self) -> None:
         self._inbox, self._outbox = Inbox(), Outbox()
@@ -39,6 +41,10 @@ class CommandThread(ABC):
     def frame(self, cell: str) -> Frame | None:
         """The newest frame of a cell since last asked."""
         return self._frames.take(cell)
+
+    def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
+        """Wait until a cell has such a frame, but not for longer."""
+        self._frames.wait(cell, wanted, seconds)
 
     @property
     def is_alive(self) -> bool:

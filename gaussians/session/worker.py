@@ -16,6 +16,7 @@ from gaussians.session.gallery import Gallery, checked_weights
 from gaussians.session.ground import Ground
 from gaussians.session.live import Live
 from gaussians.session.loader import Loader, LoadingCancelled, Open
+from gaussians.session.machine import behind_the_window
 from gaussians.session.messages import (
     Command,
     Continue,
@@ -78,6 +79,10 @@ class Worker(CommandThread):
         }
 
     # --- the thread -----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        behind_the_window()
+        super()._work()
 
     def _turn(self, timeout: float | None) -> float | None:
         """Carry out one command, paint one frame or train one step; seconds to wait for the next command."""

@@ -1,18 +1,22 @@
 """The studio under test, that also writes down what its dialogs say, and whose worker can be made to die.
 
-Run as a program: in_trouble.py PATH PLACES RUNS. Beside PLACES are words.txt, and, made by the test, die.
+Run as a program, with main.py's arguments. Beside TRACE are words.txt and, where a test has made it, die.
 """
 
 import sys
 from pathlib import Path
 
+sys.path.insert(
+    0, str(Path(__file__).resolve().parents[2])
+)  # before all else: main.py is at the top, this not
+
 import dearpygui.dearpygui as dpg
 import torch
 
 from app.studio import Studio
+from app.trace import Trace
 from app.window import Window
 from gaussians.session.worker import Worker
-from tests.gui.under_test import Places
 
 DIALOGS = ("error dialog", "unsaved dialog", "closing dialog")
 
@@ -36,12 +40,12 @@ class MortalWorker(Worker):
 class Words:
     """Writes what is where, and the words of the dialog in front."""
 
-    def __init__(self, places: Path) -> None:
-        self._places, self._path = Places(places), places.with_name("words.txt")
+    def __init__(self, trace: Path) -> None:
+        self._trace, self._path = Trace(trace), trace.with_name("words.txt")
         self._written = ""
 
     def __call__(self, window: Window) -> None:
-        self._places(window)
+        self._trace(window)
         shown = [tag for tag in DIALOGS if dpg.does_item_exist(tag) and dpg.is_item_shown(tag)]
         words = "\n".join(_words(tag) for tag in shown)
         if words != self._written:
@@ -56,11 +60,12 @@ def _words(item: int | str) -> str:
     return "\n".join(filter(None, map(_words, children)))  # pyright: ignore[reportArgumentType] - slot 1 is a list
 
 
-def main(path: Path, places: Path, runs: Path) -> int:
-    device = torch.device("cpu")
-    studio = Studio(MortalWorker(device, places.with_name("die")), runs)
-    return Window(studio, device, path, Words(places)).run()
+def main(arguments: list[str]) -> int:
+    path, flags = Path(arguments[0]), dict(zip(arguments[1::2], arguments[2::2], strict=True))
+    trace, device = Path(flags["--trace"]), torch.device(flags["--device"])
+    studio = Studio(MortalWorker(device, trace.with_name("die")), Path(flags["--run"]))
+    return Window(studio, device, path, Words(trace)).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

@@ -22,7 +22,7 @@ DISK = "2m"  # holds a run's checkpoint, and the one that replaces it
 class Victim(Person):
     """Someone whom things happen to."""
 
-    program = Path(__file__).with_name("in_trouble.py")
+    program = str(Path(__file__).with_name("in_trouble.py"))
 
     def reads(self, *wanted: str, tag: str = "error close") -> str:
         """The words of a dialog that comes up, which must hold these."""
