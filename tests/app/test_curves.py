@@ -78,3 +78,13 @@ def test_the_version_tells_of_news() -> None:
     before = curves.version
     curves.add([line(10, 0.0)])
     assert curves.version > before
+
+
+def test_points_are_spent_on_what_is_seen() -> None:
+    curve = Curve()
+    for x in range(100_000):
+        curve.add(x, float(x % 7))
+    x, _ = curve.drawn(200, 40_000, 40_050)
+    assert len(x) <= 200
+    assert x[1:-1] == list(range(39_999, 40_052))
+    assert (x[0], x[-1]) == (0, 99_999), "so that all of it can be fitted"
