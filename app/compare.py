@@ -15,7 +15,7 @@ class Mode(Enum):
     DIVIDER = "Divider"
     FADE = "Fade"
     FLIP = "Flip"
-    ERROR = "Error map"
+    ERROR = "Error"
     FLIP_MAP = "FLIP map"
 
 
