@@ -71,6 +71,8 @@ class RunPanel:
         studio, state = self._studio, self._studio.state
         opened = state.opened
         assert opened is not None
+        if not opened.cameras and state.run is not None:
+            return "The photos of this run can't be read. Put them back and open it again to train."
         if not opened.cameras:
             return "A splat file. Open a scene to train."
         if state.run_state == "stopping":

@@ -96,7 +96,7 @@ class CompareBar:
                 tag="compare share", width=-1, min_value=0, max_value=1, format="", callback=self._set_share
             )
             dpg.add_button(label="Flip (F)", tag="compare flip", callback=lambda: self.flip())
-            dpg.add_text("Lightest at", tag="compare most label")
+            dpg.add_text("Scale", tag="compare most label")
             dpg.add_combo(list(SCALES), tag="compare most", width=80, callback=self._set_most)
 
     @property

@@ -66,8 +66,11 @@ class VirtualUser:
         environment: additional variables.
 
     Attributes:
+        program: that is run as the studio.
         began: when the studio was started, of the monotonic clock.
     """
+
+    program = MAIN
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class VirtualUser:
             "XDG_CONFIG_HOME": str(folder / "config"),
             **(environment or {}),
         }
-        command = [sys.executable, MAIN, str(path), "--run", str(run)]
+        command = [sys.executable, self.program, str(path), "--run", str(run)]
         with (folder / "studio.log").open("ab") as log:
             self.began = time.monotonic()
             self.process = subprocess.Popen(
