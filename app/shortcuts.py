@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import dearpygui.dearpygui as dpg
 
+from app.cell_menu import MENU
 from app.dialogs import Dialogs
 from app.keys import control_down
 from app.state import COMPARE
@@ -49,10 +50,12 @@ class Shortcuts:
 
     def press(self, key: int) -> None:
         """A key went down."""
-        if key == dpg.mvKey_Escape:
-            self._escape()
-        elif self._typing() or self._dialogs.is_open:
+        if self._dialogs.is_open:
+            self._dialogs.press(key)
+        elif self._typing():
             return
+        elif key == dpg.mvKey_Escape:
+            self._escape()
         elif key == dpg.mvKey_F1:
             self._dialogs.shortcuts()
         elif control_down():
@@ -63,8 +66,8 @@ class Shortcuts:
             self._number(key - dpg.mvKey_1)
 
     def _escape(self) -> None:
-        if self._dialogs.is_open:
-            self._dialogs.close()
+        if dpg.is_item_shown(MENU):
+            dpg.configure_item(MENU, show=False)
         else:
             self._studio.layout.shrink()
 
