@@ -13,6 +13,7 @@ from gaussians.session.directory import RunDirectory
 MOST_ENTRIES = 400  # listed; what is typed narrows them down
 MOST_LOOKED_AT = 40  # files in a folder that are looked at to find out whether it holds photos
 FOLDER = "Folder"
+_SIGNS = tuple(sign for sign in (os.sep, os.altsep) if sign)  # between the parts of a path
 
 
 @dataclass(frozen=True)
@@ -65,30 +66,24 @@ class Browser:
     def __init__(self, folder: Path, suffixes: tuple[str, ...] = ()) -> None:
         self.suffixes = suffixes
         self.problem = ""
-        self.typed = ""
         self.chosen: Entry | None = None
+        self._typed = ""
         self._all: tuple[Entry, ...] = ()
-        self.folder = folder
+        self._listed = self.folder = folder
         while not self.go(self.folder) and self.folder != self.folder.parent:
             self.folder = self.folder.parent
 
     def go(self, folder: Path) -> bool:
         """Go into a folder; whether that worked. If not, `problem` says why, and all stays as it was."""
-        try:
-            entries = _listed(folder, self.suffixes)
-        except OSError as error:
-            self.problem = f"{folder}: {error.strerror or error}."
+        if not self._list(folder):
             return False
-        self.folder, self._all = folder, entries
-        self.typed, self.problem, self.chosen = "", "", None
+        self.folder, self._typed, self.problem, self.chosen = folder, "", "", None
         return True
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """What is listed: what begins with the typed name, then what has it within."""
-        name = self.typed.strip().lower()
-        if not name or self._typed_path is not None:
-            return self._all[:MOST_ENTRIES]
+        name = self._typed_name.lower()
         first = [entry for entry in self._all if entry.path.name.lower().startswith(name)]
         more = [entry for entry in self._all if name in entry.path.name.lower() and entry not in first]
         return tuple((first + more)[:MOST_ENTRIES])
@@ -99,12 +94,18 @@ class Browser:
         return max(0, len(self._all) - MOST_ENTRIES)
 
     def type(self, words: str) -> None:
-        """Follow what is typed: a part of a name, or a path."""
-        self.typed, self.problem = words, ""
+        """Follow what is typed: a part of a name, or a path, whose folder is listed meanwhile."""
+        self._typed, self.problem, self.chosen = words.strip(), "", None
+        path = self._typed_path
+        parent = self.folder if path is None else path if self._typed.endswith(_SIGNS) else path.parent
+        if parent != self._listed and not self._list(parent):
+            return
         entries = self.entries
-        narrowed = bool(words.strip()) and self._typed_path is None
-        self.chosen = entries[0] if narrowed and entries else None
-        if narrowed and not entries:
+        if path is not None and path.exists():
+            self.chosen = next((entry for entry in entries if entry.path == path), None)
+        elif self._typed_name and entries:
+            self.chosen = entries[0]
+        elif self._typed_name:
             self.problem = "Nothing here has that in its name."
 
     def move(self, offset: int) -> None:
@@ -116,27 +117,28 @@ class Browser:
 
     @property
     def target(self) -> Path | None:
-        """What Open opens: what is typed as a path, else what is chosen, else the folder; None: nothing.
+        """What Open opens: what is chosen, else what is typed as a path, else the folder; None: nothing.
 
         Where files are asked for, a folder is none.
         """
         typed = self._typed_path
-        path = typed or (self.chosen.path if self.chosen else self.folder)
-        if typed is None and self.typed.strip() and self.chosen is None:
-            return None
-        return path if not self.suffixes or path.is_file() else None
+        if self.chosen is not None:
+            path = self.chosen.path
+        elif typed is not None and typed.exists():
+            path = typed
+        else:
+            path = None if self._typed else self.folder
+        return None if path is None or (self.suffixes and not path.is_file()) else path
 
     def enter(self) -> Path | None:
         """Enter or a double-click: what is to be opened; None: it went into a folder, or it can't be."""
         typed, chosen = self._typed_path, self.chosen
-        if typed is not None and typed.is_dir():
-            self.go(typed)
+        if chosen is None and typed is not None:
+            if typed.is_file():
+                return typed
+            if not self.go(typed):
+                self.problem = self.problem or f"{typed}: no such file or folder."
             return None
-        if typed is not None:
-            if not typed.exists():
-                self.problem = f"{typed}: no such file or folder."
-                return None
-            return typed
         if chosen is None:
             return None
         if chosen.is_folder and (self.suffixes or not chosen.opens):
@@ -147,10 +149,26 @@ class Browser:
     @property
     def _typed_path(self) -> Path | None:
         """What is typed, where it is a path and not a part of a name."""
-        words = self.typed.strip()
-        if not (words.startswith("~") or any(sign and sign in words for sign in (os.sep, os.altsep))):
+        if not (self._typed.startswith("~") or any(sign in self._typed for sign in _SIGNS)):
             return None
-        return (self.folder / Path(words).expanduser()).absolute()
+        return (self.folder / Path(self._typed).expanduser()).absolute()
+
+    @property
+    def _typed_name(self) -> str:
+        """The part of what is typed that narrows the list."""
+        path = self._typed_path
+        if path is None:
+            return self._typed
+        return "" if self._typed.endswith(_SIGNS) else path.name
+
+    def _list(self, folder: Path) -> bool:
+        try:
+            self._all = _listed(folder, self.suffixes)
+        except OSError as error:
+            self.problem = f"{folder}: {error.strerror or error}."
+            return False
+        self._listed = folder
+        return True
 
 
 def _listed(folder: Path, suffixes: tuple[str, ...]) -> tuple[Entry, ...]:

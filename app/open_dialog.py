@@ -206,7 +206,10 @@ class OpenDialog:
                     )
                     dpg.bind_item_handler_registry(tag, self._handlers)
                     dpg.bind_item_theme(
-                        dpg.add_text(entry.what), self._look.good if entry.opens else self._look.faint
+                        dpg.add_text(entry.what),
+                        self._look.good
+                        if entry.is_folder and entry.opens and not browser.suffixes
+                        else self._look.faint,
                     )
                     dpg.bind_item_theme(dpg.add_text(entry.day), self._look.faint)
                 self._rows.append((entry, tag))
@@ -254,6 +257,7 @@ class OpenDialog:
         if self._browser is not None:
             self._browser.chosen, self._browser.problem = entry, ""
             self._follow()
+            dpg.focus_item("browse field")
 
     def _go(self, folder: Path) -> None:
         if self._browser is None:

@@ -63,9 +63,11 @@ def test_a_typed_path_is_gone_into_or_opened(home: Path) -> None:
     browser.type(f"{home}/a.ply")
     assert browser.target == home / "a.ply"
     assert browser.enter() == home / "a.ply"
-    browser.type("../run")
+    browser.type("../run/")
     assert browser.enter() is None
     assert browser.folder.resolve() == home / "run"
+    browser.type(f"{home}/notes.txt")
+    assert browser.target == home / "notes.txt", "even what is not listed, whatever comes of it"
     browser.type(f"{home}/gone/away")
     assert browser.enter() is None
     assert "gone/away" in browser.problem
@@ -105,3 +107,20 @@ def test_it_begins_at_the_nearest_folder_that_is_there(home: Path) -> None:
     assert not browser.go(home / "gone")
     assert browser.folder == home
     assert "gone" in browser.problem
+
+
+def test_while_a_path_is_typed_its_folder_is_listed(home: Path) -> None:
+    browser = Browser(home / "empty")
+    browser.type(f"{home}/")
+    assert names(browser)[0] == "empty"
+    browser.type(f"{home}/ru")
+    assert names(browser) == ["run"]
+    assert browser.enter() == home / "run"
+    browser.type(f"{home}/")
+    browser.chosen = browser.entries[0]
+    assert browser.target == home / "empty", "a click counts more than what was typed"
+    browser.type("")
+    assert names(browser) == []
+    browser.type(f"{home}/gone/ru")
+    assert browser.problem
+    assert browser.target is None
