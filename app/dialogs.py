@@ -138,6 +138,7 @@ class Dialogs:
                 format="%d %%",
                 width=-1,
                 clamped=True,
+                no_input=True,
                 tag="preview share",
                 callback=lambda _, percent: studio.set_preview_share(percent / 100),
             )

@@ -128,6 +128,8 @@ class Look:
         self.chosen = _button(CHOSEN, (46, 68, 118), (46, 68, 118), INK)
         self.quiet = _button((0, 0, 0, 0), HOVER, ACTIVE, FAINT)
         self.faint, self.good, self.bad = _text(FAINT), _text(GOOD), _text(BAD)
+        self.note = _text(FAINT, dense=True)
+        self.wrong = _wrong()
         self.gone = _selectable(DIM)
         self.sunk = _sunk()
         self.dense = _style(dpg.mvStyleVar_FramePadding, 8, 1)
@@ -208,9 +210,20 @@ def _sunk() -> int | str:
     return theme
 
 
-def _text(colour: tuple[int, ...]) -> int | str:
+def _wrong() -> int | str:
+    """A field whose value can't be."""
+    with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvAll)):
+        dpg.add_theme_color(dpg.mvThemeCol_Border, BAD)
+        dpg.add_theme_style(dpg.mvStyleVar_FrameBorderSize, 1)
+    return theme
+
+
+def _text(colour: tuple[int, ...], *, dense: bool = False) -> int | str:
+    """`dense`: for lines below one another, which need not align with a button beside them."""
     with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvText)):
         dpg.add_theme_color(dpg.mvThemeCol_Text, colour)
+        if dense:
+            dpg.add_theme_style(dpg.mvStyleVar_FramePadding, 8, 0)
     return theme
 
 
