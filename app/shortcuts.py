@@ -9,6 +9,7 @@ from app.dialogs import Dialogs
 from app.keys import control_down
 from app.state import COMPARE
 from app.studio import Studio
+from app.view_bar import CELLS
 
 
 class Shortcuts:
@@ -66,9 +67,10 @@ class Shortcuts:
             self._number(key - dpg.mvKey_1)
 
     def _escape(self) -> None:
-        if dpg.is_item_shown(MENU):
-            dpg.configure_item(MENU, show=False)
-        else:
+        menus = [menu for menu in (MENU, CELLS) if dpg.is_item_shown(menu)]
+        for menu in menus:
+            dpg.configure_item(menu, show=False)
+        if not menus:
             self._studio.layout.shrink()
 
     def _number(self, number: int) -> None:
