@@ -24,8 +24,8 @@ class Rect:
     def fitted(self, aspect: float) -> "Rect":
         """A rectangle of this aspect (width over height) in the middle of it, in whole pixels.
 
-        Nearly the largest: of those up to SPARED px narrower than that, the one nearest to the aspect, since what
-        is missing to it shows as a dark line at the rim of photos, and as an error where they are compared.
+        Nearly the largest: of those up to SPARED px narrower than that, the one nearest to the aspect, since
+        what is missing to it shows as a dark rim of photos, and as an error where they are compared.
         """
         widest = max(1, math.floor(min(self.width, math.floor(self.height) * aspect)))
         widths = range(widest, max(0, widest - SPARED), -1)
