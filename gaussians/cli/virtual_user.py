@@ -40,6 +40,7 @@ def virtual_display(width: int, height: int) -> Iterator[str]:
     """
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
+    command += ["-noreset"]  # else it starts over when a studio closes, and the next one may meet it doing so
     process = subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.DEVNULL)
     os.close(write)
     try:
