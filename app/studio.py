@@ -254,8 +254,7 @@ class Studio:
             self.form.choose("preview" if opened.path == DEMO else "fast")
         name = next(iter(opened.test or tuple(opened.cameras)), None)
         home = opened.cameras[name] if name is not None else _outside(opened)
-        self.control = OrbitControl(home, opened.up, opened.centre, opened.extent)
-        self.control.place(home, name)
+        self.control = OrbitControl(home, opened.up, opened.centre, opened.extent, name)
 
     def _views(self, active: str | None = None) -> tuple[View, ...]:
         """What is to be rendered: of the active cell, then of the others as they are shown."""
