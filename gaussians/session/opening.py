@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gaussians.camera import Camera
-from gaussians.distill.pipeline import LABELS, STUDENT, TRUNK, Stage, label_weights, plan
+from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK, Stage, label_weights, plan
 from gaussians.distill.recipe import Recipe
 from gaussians.errors import DistilleryError, RunError, SceneError
 from gaussians.io import read_splat
@@ -94,7 +94,7 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
     steps = planned.recipe.student.optimise.steps
     history = History(directory.path / "history", steps)
     gallery = Gallery(device, planned.teacher_names, weights, scene, history=history)
-    _keep_models(gallery, directory, planned, len(scene.train) if scene is not None else 1)
+    measured = _keep_models(gallery, directory, planned, len(scene.train) if scene is not None else 1)
     if scene is None and not gallery.counts():
         assert problem is not None
         raise problem
@@ -105,7 +105,7 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
         message = replace(_described(scene, gallery, progress), run=run)
     finished = Checkpoints(directory.checkpoints).finished(STUDENT) is not None
     ground = None if scene is None else Ground(scene, planned.scene, planned.options)
-    return Opened(ground, gallery, replace(message, metrics=metrics), problem, finished)
+    return Opened(ground, gallery, replace(message, metrics=metrics, measured=measured), problem, finished)
 
 
 def open_splat(path: Path, device: torch.device, progress: Progress) -> Opened:
@@ -137,15 +137,26 @@ def keep_checkpoint(gallery: Gallery, checkpoints: Checkpoints, stage: Stage) ->
         gallery.keep(stage.model, len(gaussians), lambda: gaussians)
 
 
-def _keep_models(gallery: Gallery, directory: RunDirectory, planned: RunPlan, views: int) -> None:
-    """Finished models from their files, and one that isn't from its checkpoint."""
+def _keep_models(gallery: Gallery, directory: RunDirectory, planned: RunPlan, views: int) -> dict[str, float]:
+    """Finished models from their files, and one that isn't from its checkpoint.
+
+    Returns:
+        Held-out PSNR of those that are finished, dB.
+    """
     checkpoints = Checkpoints(directory.checkpoints)
+    measured = {}
+    ensemble = checkpoints.finished(ENSEMBLE)
+    if ensemble is not None and ensemble.get("psnr") is not None:
+        measured[ENSEMBLE] = ensemble["psnr"]
     for stage in plan(planned.recipe, views, tuple(planned.teachers)):
         facts = checkpoints.finished(stage.name)
         if facts is not None:
             keep_finished(gallery, directory, stage, facts)
+            if facts.get("psnr") is not None:
+                measured[stage.model] = facts["psnr"]
         else:
             keep_checkpoint(gallery, checkpoints, stage)
+    return measured
 
 
 def _described(scene: Scene, gallery: Gallery, progress: Progress) -> SceneOpened:
