@@ -30,7 +30,7 @@ from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import Viewport
 from gaussians.session.messages import Failed
 
-BUSY_RATE, CALM_RATE = 60.0, 21.0  # frames a second while the window is used, and else
+BUSY_RATE, CALM_RATE = 60.0, 20.6  # frames a second while the window is used, and else
 IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MOST_PATIENCE = 60.0  # seconds for the run to be saved, where the window went away by itself
