@@ -1,27 +1,20 @@
 """`main.py distill`: train teachers and a student, headless, in a run directory that can be resumed."""
 
-import contextlib
 import dataclasses
-import json
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
+from gaussians.cli.recipe_flags import make_recipe
+from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
-from gaussians.distill.presets import recipe as preset
-from gaussians.distill.presets import recipe_names
 from gaussians.distill.recipe import Recipe
-from gaussians.distill.recipe_check import check_recipe
-from gaussians.distill.recipe_json import from_json, to_json
-from gaussians.errors import RecipeError, RunError, SplatError
+from gaussians.errors import RunError, SplatError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.clock import SAVE_EVERY
@@ -29,12 +22,9 @@ from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
-from gaussians.session.warmup import compiled_mark
 
-MAIN = Path(__file__).resolve().parents[2] / "main.py"
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 RUNS = Path("runs")
-STOPPED = 130
 DESCRIPTION = "Train teachers on a scene and distil them into a compact student."
 
 
@@ -92,7 +82,7 @@ def distill(flags: Flags) -> int:
     if not directory.exists:
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
-        _compile_first()
+        compile_first()
     with directory.locked():
         training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
         finished = _train(training, console)
@@ -106,7 +96,7 @@ def distill(flags: Flags) -> int:
 def _train(training: Run, console: Console) -> RunFinished | None:
     """Do what is left of the run and show it; None: asked to stop, and saved."""
     # While bars are shown, rich takes over standard output: results are for after them.
-    with _stop_requests() as stop, console.training(training.plan) as show:
+    with stop_requests() as stop, console.training(training.plan) as show:
         for event in training.events():
             show(event)
             if isinstance(event, RunFinished):
@@ -117,84 +107,23 @@ def _train(training: Run, console: Console) -> RunFinished | None:
     return None
 
 
-def _compile_first() -> None:
-    """Compile the kernels in a process of its own, where they aren't yet.
-
-    A process that compiles a kernel may get other last digits than those that load it from the disk; a run
-    and its resumption must both load.
-    """
-    if not compiled_mark().exists():
-        subprocess.run(
-            [sys.executable, str(MAIN), "doctor", "--compile"], stdout=subprocess.DEVNULL, check=False
-        )
-
-
-def make_recipe(flags: Flags, default: str) -> Recipe:
-    """The recipe that the flags describe. Raises RecipeError."""
-    recipe = _named(flags.recipe or default)
-    document = to_json(recipe)
-    for assignment in flags.set:
-        _assign(document, assignment)
-    if flags.budget is not None:
-        document["student"]["budget"] = flags.budget
-    if flags.seed is not None:
-        document["seed"] = flags.seed
-    recipe = from_json(document)
-    if flags.independent:
-        recipe = dataclasses.replace(recipe, teachers=dataclasses.replace(recipe.teachers, fork=0))
-    if flags.steps is not None:
-        if not 0 < flags.steps <= 100:
-            raise RecipeError(
-                f"--steps {flags.steps}: a factor on the recipe's steps, above 0 and at most 100"
-            )
-        recipe = recipe.scaled(flags.steps)
-    check_recipe(recipe)  # again: scaled to very few steps, schedules may no longer fit together
-    return recipe
-
-
-def _named(name: str) -> Recipe:
-    path = Path(name)
-    if path.suffix != ".json":
-        return preset(name)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe; there are {', '.join(recipe_names())}") from None
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"{path}: not readable as a recipe in JSON ({error})") from error
-    try:
-        # A run's recipe.json serves, too.
-        return from_json(document.get("recipe", document) if isinstance(document, dict) else document)
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
-
-
-def _assign(document: dict[str, Any], assignment: str) -> None:
-    """Set one option of a recipe's JSON by its dotted path."""
-    path, equals, text = assignment.partition("=")
-    *parents, name = path.split(".")
-    node: Any = document
-    for parent in parents:
-        node = node.get(parent) if isinstance(node, dict) else None
-    if not equals or not isinstance(node, dict) or name not in node:
-        raise RecipeError(
-            f"--set {assignment}: no such option; wanted is OPTION=VALUE, as recipe.json names them"
-        )
-    try:
-        node[name] = json.loads(text)
-    except ValueError:
-        node[name] = text
-
-
 def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     """A new run, as the flags say."""
     default = "fast" if flags.scene else "preview"
-    recipe = make_recipe(flags, default)
+    recipe = _recipe(flags, default)
     scene = absolute(flags.scene or DEMO)
     directory = RunDirectory(flags.out or free_directory(scene.name))
     directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
     return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
+
+
+def _recipe(flags: Flags, default: str) -> Recipe:
+    """The recipe that the flags describe. Raises RecipeError."""
+    recipe = make_recipe(flags.recipe or default, flags.set, flags.steps, flags.budget, flags.seed)
+    if flags.independent:
+        recipe = dataclasses.replace(recipe, teachers=dataclasses.replace(recipe.teachers, fork=0))
+    return recipe
 
 
 def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
@@ -226,8 +155,7 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     options = flags.scene_flags.apply(plan.options)
     recipe = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
-        default = flags.recipe or plan.recipe.name
-        recipe = make_recipe(dataclasses.replace(flags, recipe=default), default)
+        recipe = _recipe(flags, plan.recipe.name)
     for name, wanted, there in (
         ("the recipe", recipe, plan.recipe),
         ("how the scene is read", options, plan.options),
@@ -247,22 +175,3 @@ def free_directory(name: str) -> Path:
     while path.exists():
         path, number = RUNS / f"{name}-{number}", number + 1
     return path
-
-
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[Any]:
-    """Within: Ctrl-C and SIGTERM only ask to stop, after the step; a second Ctrl-C stops at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: Any) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ask) for number in numbers]
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
