@@ -19,7 +19,7 @@ from gaussians.distill.budget import parse_budget
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variants import TEACHER_SETS, VARIANTS, student_recipe, variant
 from gaussians.errors import RecipeError, RunError, SceneError
-from gaussians.scene import SceneOptions, load_scene
+from gaussians.scene import Scene, SceneOptions, load_scene
 from gaussians.session.ablation import Ablation
 from gaussians.session.ablation_directory import AblationDirectory, AblationPlan
 from gaussians.session.clock import SAVE_EVERY
@@ -86,23 +86,24 @@ def run(arguments: list[str]) -> int:
     if device.type == "cpu":
         compile_first()
     console = AblationConsole()
-    with directory.locked():
-        ablation = Ablation(directory, plan, device, load_scene, flags.save_every)
-        if not _train(ablation, console):
+    with directory.locked(), stop_requests() as stop:
+
+        def load(path: Path, options: SceneOptions) -> Scene:
+            scene = load_scene(path, options)
+            stop.listen()
+            return scene
+
+        ablation = Ablation(directory, plan, device, load, flags.save_every)
+        with console.training(ablation) as show:
+            for event in ablation.events():
+                show(event)
+                if stop():
+                    ablation.save()
+                    break
+        if stop():
             console.stopped(directory)
             return STOPPED
     return console.finished(directory, ablation.rows)
-
-
-def _train(ablation: Ablation, console: AblationConsole) -> bool:
-    """Do what is left; False: asked to stop, and saved."""
-    with stop_requests() as stop, console.training(ablation) as show:
-        for event in ablation.events():
-            show(event)
-            if stop():
-                ablation.save()
-                return False
-    return True
 
 
 def _planned(flags: Flags, directory: AblationDirectory) -> AblationPlan:

@@ -14,7 +14,8 @@ from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
-from gaussians.errors import RunError, SplatError
+from gaussians.distill.variants import having
+from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.clock import SAVE_EVERY
@@ -22,6 +23,7 @@ from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
+from gaussians.session.search import Search, begin_search, parse_tolerance, searched_within
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 RUNS = Path("runs")
@@ -40,6 +42,11 @@ class Flags:
     """preview (a minute on the demo), fast, paper; or a JSON file (default: fast; on the demo: preview)."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="12%|50000|5MB")] = None
     """The student's size: a share of the vanilla teacher's Gaussians, a count, or a file size."""
+    within: Annotated[str | None, tyro.conf.arg(metavar="0.2dB")] = None
+    """Instead of a budget: the smallest student whose held-out PSNR is at most so far below the vanilla
+    teacher's. Tries counts on a ladder of factors of 1.19, each student from the teacher on: from an eighth
+    by factors of 2 until the answer is enclosed, then halving. Writes frontier.csv. With four held-out views
+    or more it goes by every other one, and reports the others."""
     teacher: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE")] = ()
     """Splat files to use as teachers instead of training any; the budget counts from the first."""
     steps: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
@@ -78,22 +85,27 @@ def distill(flags: Flags) -> int:
     device = choose_device(plan.device)
     with console.loading(plan.scene) as progress:
         scene = load_scene(plan.scene, plan.options, progress)
-    console.describe(scene, plan.recipe, device, directory.path)
+    within = _within(flags, directory)
+    console.describe(scene, plan.recipe, device, directory.path, within)
     if not directory.exists:
+        begin_search(directory, within)
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
         compile_first()
     with directory.locked():
-        training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
+        if within is None:
+            training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
+        else:
+            training = Search(directory, scene, plan, device, within, flags.save_every)
         finished = _train(training, console)
     if finished is None:
         console.stopped(directory.path)
         return STOPPED
     console.finished(finished, scene)
-    return 0
+    return 0 if isinstance(training, Run) else console.searched(training)
 
 
-def _train(training: Run, console: Console) -> RunFinished | None:
+def _train(training: Run | Search, console: Console) -> RunFinished | None:
     """Do what is left of the run and show it; None: asked to stop, and saved."""
     # While bars are shown, rich takes over standard output: results are for after them.
     with stop_requests() as stop, console.training(training.plan) as show:
@@ -105,6 +117,20 @@ def _train(training: Run, console: Console) -> RunFinished | None:
                 break
         training.save()
     return None
+
+
+def _within(flags: Flags, directory: RunDirectory) -> float | None:
+    """The tolerance of a search, in dB; None: the run has a budget. Raises DistilleryError."""
+    given = None if flags.within is None else parse_tolerance(flags.within)
+    if given is not None and flags.budget is not None:
+        raise RecipeError("--within and --budget: one searches for what the other sets; give one of them")
+    if not directory.exists:
+        return given
+    begun = searched_within(directory)
+    if given is not None and given != begun:
+        was = "with a budget" if begun is None else f"to search within {begun:g} dB"
+        raise RunError(f"{directory.path}: was begun {was}; resume without --within, or choose another --out")
+    return begun
 
 
 def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
@@ -156,6 +182,8 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     recipe = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
         recipe = _recipe(flags, plan.recipe.name)
+        if searched_within(directory) is not None:  # the budget is what the search finds, not the flags'
+            recipe = having(student__budget=plan.recipe.student.budget)(recipe)
     for name, wanted, there in (
         ("the recipe", recipe, plan.recipe),
         ("how the scene is read", options, plan.options),

@@ -13,6 +13,7 @@ from gaussians.session.warmup import compiled_mark
 MAIN = Path(__file__).resolve().parents[2] / "main.py"
 STOPPED = 130
 """The exit code of a command that was asked to stop."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def compile_first() -> None:
@@ -27,20 +28,35 @@ def compile_first() -> None:
         )
 
 
-@contextlib.contextmanager
-def stop_requests() -> Iterator[Any]:
-    """Within: Ctrl-C and SIGTERM only ask to stop, after the step; a second Ctrl-C stops at once."""
-    asked: list[int] = []
+class StopRequests:
+    """Whether Ctrl-C or SIGTERM asked to stop: after the step; a second Ctrl-C stops at once."""
 
-    def ask(number: int, frame: Any) -> None:
-        if asked and number == signal.SIGINT:
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self) -> bool:
+        """Whether it was asked."""
+        return self._asked
+
+    def listen(self) -> None:
+        """Take the signals; again after anything that may have taken them, as pycolmap's import does."""
+        for number in _SIGNALS:
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        asked.append(number)
+        self._asked = True
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ask) for number in numbers]
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequests]:
+    """Within: Ctrl-C and SIGTERM only ask to stop."""
+    before = [signal.getsignal(number) for number in _SIGNALS]
+    requests = StopRequests()
+    requests.listen()
     try:
-        yield lambda: bool(asked)
+        yield requests
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(_SIGNALS, before, strict=True):
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ ablation.events()` does all that is left to do; the process may die at any momen
 
 import dataclasses
 import gc
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +173,8 @@ class Ablation:
                 yield TaskAdvanced(task, event)
         if task.variant is not None:
             hand_back_ensemble(directory, self.directory.run(task.teachers_task))
+            # Hundreds of students' pasts would fill the disk; what they became stays.
+            shutil.rmtree(run.history.folder, ignore_errors=True)
 
     def _scene_of(self, task: Task) -> Scene:
         """The scene as a seed reads it; kept for the tasks that follow. Raises SceneError."""

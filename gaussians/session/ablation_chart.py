@@ -108,7 +108,7 @@ def _drawn(panel: Panel, colors: dict[str, str]) -> Iterator[str]:
     for teacher in panel.teachers:
         y = scale.y(teacher.psnr.mean)
         yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{TEACHER}" stroke-dasharray="5 3"/>'
-        label = f"{teacher.model}  {teacher.psnr.mean:.2f}, {teacher.gaussians.mean / 1000:,.0f} k"
+        label = f"{teacher.model}  {teacher.psnr.mean:.2f}, {teacher.gaussians.mean:,.0f}"
         names.append((right, y, label, FAINT))
     for name, series in panel.students.items():
         points = [(scale.x(each.gaussians.mean), scale.y(each.psnr.mean)) for each in series]

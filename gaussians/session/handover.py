@@ -5,6 +5,7 @@ of students costs no more than their own training.
 """
 
 import contextlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gaussians.distill.pipeline import ENSEMBLE, TRUNK, label_weights
-from gaussians.distill.recipe import Recipe
+from gaussians.distill.recipe import Labels, Recipe
 from gaussians.errors import RunError
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -58,7 +59,7 @@ def teacher_facts(directory: RunDirectory, names: Sequence[str]) -> dict[str, di
 
 
 def begin_student(directory: RunDirectory, plan: RunPlan, source: RunDirectory) -> None:
-    """Begin, or go on with, the run of a student of `source`'s teachers.
+    """Begin, or go on with, the run of a student that learns from `source`'s teachers.
 
     Args:
         directory: of the student's run.
@@ -85,17 +86,12 @@ def begin_student(directory: RunDirectory, plan: RunPlan, source: RunDirectory) 
         if checkpoints.finished(name) is None:
             link(plan.teachers[name], directory.splat(name))
             checkpoints.finish(name, known)
-    ensemble = Checkpoints(source.checkpoints).finished(ENSEMBLE)
-    if checkpoints.finished(ENSEMBLE) is None and _is_of(ensemble, plan.recipe, tuple(plan.teachers)):
-        checkpoints.finish(ENSEMBLE, ensemble or {})
+    _hand_ensemble(source, directory)
 
 
 def hand_back_ensemble(directory: RunDirectory, source: RunDirectory) -> None:
-    """Let `source` have what a student's run has measured of all its teachers together, for the next ones."""
-    checkpoints = Checkpoints(source.checkpoints)
-    ensemble, plan = Checkpoints(directory.checkpoints).finished(ENSEMBLE), source.load()
-    if checkpoints.finished(ENSEMBLE) is None and _is_of(ensemble, plan.recipe, plan.teacher_names):
-        checkpoints.finish(ENSEMBLE, ensemble or {})
+    """Let `source` have what a student's run has measured of its teachers together, for the next ones."""
+    _hand_ensemble(directory, source)
 
 
 def link(source: Path, target: Path) -> None:
@@ -114,6 +110,18 @@ def link(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
-def _is_of(ensemble: dict[str, Any] | None, recipe: Recipe, teachers: Sequence[str]) -> bool:
-    """Whether these are the facts of just these teachers, weighted as in the recipe."""
-    return ensemble is not None and ensemble.get(WEIGHTS) == label_weights(recipe, teachers)
+def _hand_ensemble(giver: RunDirectory, taker: RunDirectory) -> None:
+    """Copy what is known of an ensemble, if it is the same teachers', put together by the same options."""
+    ensemble = Checkpoints(giver.checkpoints).finished(ENSEMBLE)
+    known = Checkpoints(taker.checkpoints).finished(ENSEMBLE)
+    if ensemble is None or known is not None:
+        return
+    given, taken = giver.load(), taker.load()
+    same_labels = _labels(given.recipe) == _labels(taken.recipe)
+    if same_labels and ensemble.get(WEIGHTS) == label_weights(taken.recipe, taken.teacher_names):
+        Checkpoints(taker.checkpoints).finish(ENSEMBLE, ensemble)
+
+
+def _labels(recipe: Recipe) -> Labels:
+    """How labels are made, less where they are kept."""
+    return dataclasses.replace(recipe.labels, memory_mb=0)
