@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import rich.console
 import tyro
 from rich.text import Text
 
@@ -14,7 +13,7 @@ from gaussians.cli.ablation_console import AblationConsole
 from gaussians.cli.flags import SceneFlags, absolute, parse
 from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
-from gaussians.cli.tables import plain_table
+from gaussians.cli.tables import plain_table, wide_console
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variants import TEACHER_SETS, VARIANTS, student_recipe, variant
@@ -27,6 +26,7 @@ from gaussians.session.machine import choose_device
 
 LIST, ALL = "list", "all"
 SEEDS, RECIPE = 3, "fast"
+TABLE_WIDTH = 120  # characters
 DESCRIPTION = """\
 Compare variants of a recipe: which part makes the student good?
 
@@ -200,5 +200,4 @@ def _show_variants() -> None:
         table.add_row(each.name, each.group, taught, Text(each.description))
     for each in TEACHER_SETS:
         table.add_row("", "teacher set", each.name, Text(each.description))
-    console = rich.console.Console(highlight=False)
-    console.print(table, width=max(console.width, 120))
+    wide_console(TABLE_WIDTH).print(table)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from gaussians.cli.pace import Pace
-from gaussians.cli.tables import NONE, plain_table
+from gaussians.cli.tables import NONE, plain_table, wide_console
 from gaussians.distill.variants import BASE, PHOTOS_ONLY
 from gaussians.session.ablation import (
     Ablation,
@@ -64,7 +64,7 @@ class AblationConsole:
 
     def finished(self, directory: AblationDirectory, table: Sequence[Row]) -> int:
         """The table over all scenes, and where everything is; returns the exit code, 1 if a run failed."""
-        self._out.print(_summary_table(table), width=max(self._out.width, TABLE_WIDTH))
+        wide_console(TABLE_WIDTH).print(_summary_table(table))
         scenes = len({row.scene for row in table})
         self._say_result(
             f"PSNR in dB and differences on the reported half of held-out views; {scenes} scene"

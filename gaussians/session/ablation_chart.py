@@ -16,6 +16,7 @@ from gaussians.session.chart_labels import apart, ticks
 WIDTH, HEIGHT = 760, 430
 LEFT, RIGHT, TOP, BOTTOM = 58, 210, 44, 48
 LINE_HEIGHT = 14
+SIDE_BY_SIDE = 8.0
 INK, FAINT, GRID, TEACHER = "#18181b", "#71717a", "#e4e4e7", "#a1a1aa"
 COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 COLUMNS = 2
@@ -110,8 +111,11 @@ def _drawn(panel: Panel, colors: dict[str, str]) -> Iterator[str]:
         yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{TEACHER}" stroke-dasharray="5 3"/>'
         label = f"{teacher.model}  {teacher.psnr.mean:.2f}, {teacher.gaussians.mean:,.0f}"
         names.append((right, y, label, FAINT))
-    for name, series in panel.students.items():
-        points = [(scale.x(each.gaussians.mean), scale.y(each.psnr.mean)) for each in series]
+    # Side by side where they have the same count, for their spreads to be seen.
+    apart_by = min(SIDE_BY_SIDE, SIDE_BY_SIDE * 6 / max(1, len(panel.students)))
+    for index, (name, series) in enumerate(panel.students.items()):
+        aside = apart_by * (index - (len(panel.students) - 1) / 2)
+        points = [(scale.x(each.gaussians.mean) + aside, scale.y(each.psnr.mean)) for each in series]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         yield f'<path d="M{path}" fill="none" stroke="{colors[name]}" stroke-width="1.5"/>'
         for (x, y), each in zip(points, series, strict=True):
