@@ -1,6 +1,6 @@
 """How much each Gaussian matters to the training views, and which to keep for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,11 @@ MAX_VIEWS = 200  # looked at for one importance; beyond this, more views hardly 
 
 @torch.no_grad()
 def importance(
-    gaussians: Gaussians, cameras: Sequence[Camera], kind: str = "weight", max_views: int = MAX_VIEWS
+    gaussians: Gaussians,
+    cameras: Sequence[Camera],
+    kind: str = "weight",
+    max_views: int = MAX_VIEWS,
+    breathe: Callable[[], None] | None = None,
 ) -> Tensor:
     """[N] Σ over views of the blend weight α T summed over pixels (Fang & Wang 2024, Mini-Splatting, §4.2).
 
@@ -25,6 +29,7 @@ def importance(
         kind: "weight"; or "area": in each view divided by the number of pixels touched, so that a small
             or far Gaussian counts as a large one does (Mini-Splatting's outdoor variant).
         max_views: see cameras.
+        breathe: called between views.
 
     Raises:
         SplatError: the Gaussians have NaN or infinity.
@@ -39,6 +44,8 @@ def importance(
             **cameras[index].tensors(gaussians.device),
         )
         total += weight / pixels.clamp(min=1) if kind == "area" else weight
+        if breathe is not None:
+            breathe()
     return total
 
 

@@ -7,7 +7,7 @@ trunk ─┬─ vanilla    ─┐
 Which stage runs when, and what is kept between them, is the session's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -101,9 +101,14 @@ def student_budget(recipe: Recipe, vanilla_count: int) -> int:
 
 
 def student_optimisation(
-    scene: Scene, recipe: Recipe, vanilla: Gaussians, labels: Labels, device: torch.device
+    scene: Scene,
+    recipe: Recipe,
+    vanilla: Gaussians,
+    labels: Labels,
+    device: torch.device,
+    breathe: Callable[[], None] | None = None,
 ) -> Optimisation:
-    """The student's optimisation at step 0, by the recipe's route."""
+    """The student's optimisation at step 0, by the recipe's route; `breathe` is called in long steps."""
     student = recipe.student
     cameras = [view.camera for view in scene.train]
     budget = student_budget(recipe, len(vanilla))
@@ -111,10 +116,10 @@ def student_optimisation(
         start = gaussians_from_points(scene.points, student.optimise, extent=scene.extent, device=device)
         inner = DensifyRefinement(student.optimise.densify, scene.extent)
         refinement: StagedPrune = PaperRefinement(
-            student.simplify, budget, cameras, inner, student.optimise.initial_opacity
+            student.simplify, budget, cameras, inner, student.optimise.initial_opacity, breathe
         )
     else:
-        start, refinement = vanilla, StagedPrune(student.simplify, budget, cameras)
+        start, refinement = vanilla, StagedPrune(student.simplify, budget, cameras, breathe=breathe)
     structure = None
     if student.structure.weight > 0:
         weights = vanilla.opacities if student.structure.by_opacity else None

@@ -1,6 +1,6 @@
 """How a student gets down to its budget while it trains: refinements that remove by importance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,15 +43,22 @@ class StagedPrune(Refinement):
         budget: Gaussians left after the last stage, if there are more.
         cameras: of the training views, to measure importance in.
         inner: what else refines, before; it has to stop growing by the last stage.
+        breathe: called now and then while importance is measured.
     """
 
     def __init__(
-        self, simplify: Simplify, budget: int, cameras: Sequence[Camera], inner: Refinement | None = None
+        self,
+        simplify: Simplify,
+        budget: int,
+        cameras: Sequence[Camera],
+        inner: Refinement | None = None,
+        breathe: Callable[[], None] | None = None,
     ) -> None:
         self._simplify = simplify
         self._budget = budget
         self._cameras = cameras
         self._inner = inner
+        self._breathe = breathe
         self._stages = stage_steps(simplify.start, simplify.stop, simplify.stages)
 
     @property
@@ -69,7 +76,8 @@ class StagedPrune(Refinement):
         changed = self._inner is not None and self._inner.after_step(parameters, meta, step, draws)
         if not self._is_due(step):
             return changed
-        scores = importance(parameters.gaussians(), self._cameras, self._simplify.importance)
+        kind = self._simplify.importance
+        scores = importance(parameters.gaussians(), self._cameras, kind, breathe=self._breathe)
         kept = self._kept(scores, step, draws.generator(step, "simplify", scores.device))
         if not kept.all():
             parameters.keep(kept)
@@ -121,6 +129,7 @@ class PaperRefinement(StagedPrune):
         simplify, budget, cameras: as for StagedPrune.
         inner: adaptive density control.
         initial_opacity: as the recipe's optimisation has it.
+        breathe: as for StagedPrune.
     """
 
     def __init__(
@@ -130,8 +139,9 @@ class PaperRefinement(StagedPrune):
         cameras: Sequence[Camera],
         inner: Refinement | None,
         initial_opacity: float,
+        breathe: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(simplify, budget, cameras, inner)
+        super().__init__(simplify, budget, cameras, inner, breathe)
         self._initial_opacity = initial_opacity
         self._stages = stage_steps(simplify.start, simplify.stop, simplify.stages + 1)[1:]
 
