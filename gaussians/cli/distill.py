@@ -82,10 +82,9 @@ def distill(flags: Flags) -> int:
     """
     console = Console()
     plan, directory = _resumed(flags) if flags.resume else _planned(flags)
-    device = choose_device(plan.device)
+    within, device = _within(flags, directory), choose_device(plan.device)
     with console.loading(plan.scene) as progress:
         scene = load_scene(plan.scene, plan.options, progress)
-    within = _within(flags, directory)
     console.describe(scene, plan.recipe, device, directory.path, within)
     if not directory.exists:
         begin_search(directory, within)
