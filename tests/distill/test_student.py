@@ -15,7 +15,7 @@ from gaussians.train.objective import Rendered
 from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import LearningRates, Optimise
 
-from .scenes import BACKGROUND, EXTENT, orbit, photos, random_gaussians, render
+from .scenes import BACKGROUND, EXTENT, lookout, orbit, photos, random_gaussians, render
 
 TRUTH, TEACHER = random_gaussians(), random_gaussians(seed=5)
 STUDENT = Student(
@@ -118,7 +118,7 @@ def test_a_student_learns_what_only_the_teacher_shows() -> None:
         seed=0,
         stream="student",
         objective=objective(student),
-        refinement=StagedPrune(Simplify(stages=2, start=0, stop=10), 100, orbit()),
+        refinement=StagedPrune(Simplify(stages=2, start=0, stop=10), 100, lookout()),
     )
     wanted = render(TEACHER, orbit()[2])
     before = float((render(start, orbit()[2]) - wanted).abs().mean())
