@@ -3,7 +3,10 @@
 import ctypes
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gaussians.cli.studio import StudioFlags
 
 
 def has_display() -> bool:
@@ -23,17 +26,19 @@ def has_display() -> bool:
     return bool(display)
 
 
-def run(path: Path, directory: Path | None = None) -> int:
+def run(asked: "StudioFlags") -> int:
     """Open the studio; returns the exit code when it is closed.
 
-    Args:
-        path: a scene, a run or a splat file.
-        directory: where the first run that is started goes; None: runs/NAME.
+    Raises:
+        BackendUnavailableError: the device asked for is not there.
     """
     from app.studio import Studio
-    from app.window import Window  # the toolkit is not even imported where nothing is shown
+    from app.trace import Trace  # the toolkit is not even imported where nothing is shown
+    from app.window import Window
+    from gaussians.cli.distill import DEMO
     from gaussians.session.machine import choose_device
     from gaussians.session.worker import Worker
 
-    device = choose_device("auto")
-    return Window(Studio(Worker(device), directory), device, path).run()
+    device = choose_device(asked.device)
+    trace = None if asked.trace is None else Trace(asked.trace)
+    return Window(Studio(Worker(device), asked.run), device, asked.scene or DEMO, trace).run()

@@ -1,7 +1,7 @@
 """What the window does, without any widget: what is open, what is looked at, what is sent to the worker."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -57,6 +57,10 @@ class WorkerLike(Protocol):
 
     def frame(self, cell: str) -> Frame | None:
         """The newest image of a cell, if there is one that was not taken yet."""
+        ...
+
+    def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
+        """Wait until a cell has such an image, but not for longer."""
         ...
 
     def join(self) -> None:
@@ -161,14 +165,15 @@ class Studio:
         self.frames.update(fresh)
         return set(fresh)
 
-    def look(self, width: float, height: float, moving: bool) -> None:
+    def look(self, width: float, height: float, moving: bool, active: str | None = None) -> None:
         """Ask for the images of all shown cells, in an area of this size, if anything has changed.
 
         Args:
             width, height: of all cells together, px.
             moving: the camera is being moved.
+            active: the cell that the user works in: its image comes first.
         """
-        control, views = self.control, self._views()
+        control, views = self.control, self._views(active)
         places = self.layout.places(width, height, self.aspect)
         if control is None or not places or not views:
             return
@@ -178,6 +183,15 @@ class Studio:
         if key != self._asked and cell.width >= 16 and cell.height >= 16:
             self._asked = key
             self.worker.send(Look(camera, views, control.dataset, moving))
+
+    def wait_for_image(self, cell: str, seconds: float) -> None:
+        """While the camera moves: let a cell's image of the camera as it is now arrive, if it soon does."""
+        control = self.control
+        if control is None or cell not in self.layout.shown:
+            return
+        viewmat = control.camera(16, 16).viewmat
+        name = FIRST if cell == COMPARE else cell
+        self.worker.wait_for_frame(name, lambda frame: np.array_equal(frame.camera.viewmat, viewmat), seconds)
 
     @property
     def title(self) -> str:
@@ -248,11 +262,11 @@ class Studio:
         self.control = OrbitControl(home, opened.up, opened.centre, opened.extent)
         self.control.place(home, name)
 
-    def _views(self) -> tuple[View, ...]:
-        """What is to be rendered, the cells as they are shown."""
+    def _views(self, active: str | None = None) -> tuple[View, ...]:
+        """What is to be rendered: of the active cell, then of the others as they are shown."""
         views = []
         dataset = self.control.dataset if self.control else None
-        for cell in self.layout.shown:
+        for cell in sorted(self.layout.shown, key=lambda cell: cell != active):
             models = [cell]
             if cell == COMPARE:
                 models = [self.comparison.first, self.comparison.second]

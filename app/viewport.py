@@ -53,7 +53,7 @@ class Viewport:
         self._pressed_at = (0.0, 0.0)
         self.size = (0.0, 0.0)
         self.scale = 1.0
-        self._bar = heat_colors(np.linspace(0, 1, 256))[None].repeat(8, axis=0)
+        self._bar = np.ascontiguousarray(heat_colors(np.linspace(0, 1, 256))[None].repeat(8, axis=0))
 
     def build(self, parent: int | str) -> None:
         """Make the area."""
@@ -63,7 +63,7 @@ class Viewport:
             )
         ):
             dpg.add_drawlist(16, 16, tag=DRAWING)
-        self._bar_texture = self._textures.show("colour bar", np.ascontiguousarray(self._bar))
+        self._bar_texture = self._textures.show("colour bar", self._bar)
 
     def resize(self, width: int, height: int, scale: float) -> None:
         """Take this much room, px."""
@@ -172,7 +172,12 @@ class Viewport:
 
     def drawn(self) -> None:
         """A frame was drawn."""
-        self._textures.drawn()
+        if not self._textures.drawn():
+            self.forget()
+            self._drawn = None
+            self._bar_texture = self._textures.show("colour bar", self._bar)
+            for cell, frame in self._studio.frames.items():
+                self._show(cell, frame.image)
 
     def forget(self) -> None:
         """Something else was opened: no image is of it."""

@@ -29,6 +29,7 @@ from app.viewport import Viewport
 from gaussians.session.messages import Failed
 
 BUSY_RATE, CALM_RATE = 60.0, 24.0  # frames a second while the window is used, and else
+IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MAIN = "main window"
 MOST_MISTAKES = 5  # frames in a row that may fail
@@ -200,7 +201,10 @@ class Window:
             self.viewport.forget()
         self._resize()
         moving = self._move(began)
-        studio.look(*self.viewport.size, moving)
+        active = self.viewport.cell_at_mouse()
+        studio.look(*self.viewport.size, moving, active)
+        if moving and active is not None:
+            studio.wait_for_image(active, IMAGE_WAIT)
         self._refresh()
         self.viewport.draw(studio.take_frames())
         dpg.render_dearpygui_frame()

@@ -5,10 +5,13 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gaussians.errors import DistilleryError
+
+if TYPE_CHECKING:
+    from gaussians.cli.studio import OpenWindow  # it imports tyro, which takes its time
 
 COMMANDS = {
     "distill": "train teachers and a compact student on a scene, headless",
@@ -25,11 +28,7 @@ OUT_OF_MEMORY = (
     "--set teachers.optimise.densify.cap=100000; a run that was begun goes on with --resume"
 )
 
-OpenWindow = Callable[[Path, Path | None], int]
-"""Opens the studio on a scene, a run or a splat file; a new run goes into the second folder."""
-
-
-def main(arguments: Sequence[str], window: OpenWindow | None = None) -> int:
+def main(arguments: Sequence[str], window: "OpenWindow | None" = None) -> int:
     """Run a command line; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 if stopped.
 
     Args:

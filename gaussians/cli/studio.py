@@ -1,14 +1,15 @@
 """`main.py [SCENE]`: the studio where there is a display; else it says so, and distils headless."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from gaussians.cli import COMMANDS, OpenWindow
-from gaussians.cli.distill import DEMO, Flags, distill
+from gaussians.cli import COMMANDS
+from gaussians.cli.distill import Flags, distill
 from gaussians.cli.flags import parse
 from gaussians.errors import SceneError
 from gaussians.session.directory import RunDirectory
@@ -29,6 +30,14 @@ class StudioFlags:
     """Folder of a scene or of a run, or a splat file to view. Default: the bundled demo."""
     run: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory to create, or to go on with."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
+    """Where to train and render."""
+    trace: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
+    """Write there what the window shows, and when: for programs that play the user, such as `bench gui`."""
+
+
+OpenWindow = Callable[[StudioFlags], int]
+"""Opens the studio, with a path that is there, or none for the demo; returns the exit code."""
 
 
 def run(arguments: list[str], window: OpenWindow | None = None) -> int:
@@ -41,8 +50,9 @@ def run(arguments: list[str], window: OpenWindow | None = None) -> int:
     if window is not None:
         if path is not None and not path.exists():
             raise SceneError(f"{path}: no such file or folder; give a scene, a run or a splat file")
-        return window(path or DEMO, directory)
+        return window(replace(flags, scene=path))
+    device = None if flags.device == "auto" else flags.device
     print("no display: distilling headless; see README.md for all commands", file=sys.stderr)
     if path is not None and RunDirectory(path).exists:
-        return distill(Flags(out=path, resume=True))
-    return distill(Flags(scene=path, out=directory, resume=directory is not None))
+        return distill(Flags(out=path, resume=True, device=device))
+    return distill(Flags(scene=path, out=directory, resume=directory is not None, device=device))

@@ -1,6 +1,6 @@
 """How much each Gaussian matters to the training views, and which to keep for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,16 +21,23 @@ class Lookout:
         cameras: of the training views.
         masks: [H, W] bool of each, True where a pixel counts; None for all of a view. Empty: all of all.
         background: RGB in [0, 1].
+        breathe: called between views while importance is measured.
     """
 
     cameras: Sequence[Camera]
     masks: Sequence[np.ndarray | None] = ()
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    breathe: Callable[[], None] | None = None
 
     @classmethod
-    def of(cls, views: Sequence[View], background: tuple[float, float, float]) -> "Lookout":
+    def of(
+        cls,
+        views: Sequence[View],
+        background: tuple[float, float, float],
+        breathe: Callable[[], None] | None = None,
+    ) -> "Lookout":
         """Training views as they are trained on."""
-        return cls([view.camera for view in views], [view.mask for view in views], background)
+        return cls([view.camera for view in views], [view.mask for view in views], background, breathe)
 
     def counted(self, view: int, device: torch.device) -> Tensor | None:
         """[1, H, W] float32, 1 where a pixel of the view counts; None: everywhere."""
@@ -71,6 +78,8 @@ def importance(
     chosen = range(len(lookout.cameras)) if views is None else views
     probes = generator or torch.Generator(gaussians.device).manual_seed(0)
     for view in chosen:
+        if lookout.breathe is not None:
+            lookout.breathe()
         if kind == "effect":
             total += removal_effect(detached, lookout, view, probes)
             continue

@@ -7,7 +7,7 @@ trunk ─┬─ vanilla    ─┐
 Which stage runs when, and what is kept between them, is the session's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -118,11 +118,16 @@ def student_budget(recipe: Recipe, vanilla_count: int) -> int:
 
 
 def student_optimisation(
-    scene: Scene, recipe: Recipe, vanilla: Gaussians, labels: Labels, device: torch.device
+    scene: Scene,
+    recipe: Recipe,
+    vanilla: Gaussians,
+    labels: Labels,
+    device: torch.device,
+    breathe: Callable[[], None] | None = None,
 ) -> Optimisation:
-    """The student's optimisation at step 0, by the recipe's route."""
+    """The student's optimisation at step 0, by the recipe's route; `breathe` is called in long steps."""
     student = recipe.student
-    lookout = Lookout.of(scene.train, scene.background)
+    lookout = Lookout.of(scene.train, scene.background, breathe)
     budget = student_budget(recipe, len(vanilla))
     if student.route == "points":
         start = gaussians_from_points(scene.points, student.optimise, extent=scene.extent, device=device)

@@ -14,6 +14,7 @@ STILL_AFTER = 0.3  # seconds without a new camera
 IDLE_SHARE = 0.1  # of the worker's time, to show what training changes
 MOST_CREDIT = 0.1  # seconds of rendering that may be saved up
 MOVING_SECONDS = 0.06  # a round of all cells may take, while the user moves
+OTHERS_WAIT = 0.1  # seconds that the cells where the user isn't may stand still for the one where he is
 SCALES = (1.0, 0.75, 0.5, 0.35, 0.25)
 
 
@@ -105,7 +106,7 @@ class Previews:
         look, moving = self.newest, self.is_moving(now)
         if look is None:
             return None
-        asked, refresh = self._wanted(look, version, moving)
+        asked, refresh = self._wanted(look, version, moving, now)
         self._settle(self.share if asked or moving else IDLE_SHARE, now)
         self._is_charged = training
         if training and self._credit <= 0:
@@ -136,7 +137,7 @@ class Previews:
         self._settled = now
 
     def _wanted(
-        self, look: Look, version: Callable[[str], Hashable | None], moving: bool
+        self, look: Look, version: Callable[[str], Hashable | None], moving: bool, now: float
     ) -> tuple[list[Shot], list[Shot]]:
         """Shots that the user waits for, and those that show what training changed: most urgent first."""
         new: list[tuple[str, Shot]] = []
@@ -155,18 +156,21 @@ class Previews:
                 blurred.append(shot)
             elif not moving and shown.shot.version != now_version:
                 outdated.append((shown.at, shot))
-        ordered = self._in_turn(new, moving)
+        ordered = self._in_turn(look, new, moving, now)
         return ordered + blurred, [shot for _, shot in sorted(outdated, key=lambda pair: pair[0])]
 
-    def _in_turn(self, new: list[tuple[str, Shot]], moving: bool) -> list[Shot]:
-        """In the look's order; while moving the first cell takes turns with whoever has waited longest."""
-        if not moving or len(new) < 2 or self._newest_cell() != new[0][0]:
-            return [shot for _, shot in new]
-        others = sorted(new[1:], key=lambda pair: self._shown_at(pair[0]))
-        return [shot for _, shot in (*others, new[0])]
-
-    def _newest_cell(self) -> str | None:
-        return max(self._shown, key=self._shown_at, default=None)
+    def _in_turn(self, look: Look, new: list[tuple[str, Shot]], moving: bool, now: float) -> list[Shot]:
+        """In the look's order; while moving the others take turns, and come first if they wait for too long."""
+        if moving and new:
+            foremost = look.views[0].cell
+            first = [pair for pair in new if pair[0] == foremost]
+            others = sorted(
+                (pair for pair in new if pair[0] != foremost), key=lambda pair: self._shown_at(pair[0])
+            )
+            since = max((self._shown_at(cell) for cell, _ in others), default=now)
+            late = now - since > OTHERS_WAIT and self._shown_at(foremost) > since
+            new = [*others, *first] if late else [*first, *others]
+        return [shot for _, shot in new]
 
     def _shown_at(self, cell: str) -> float:
         shown = self._shown.get(cell)

@@ -184,7 +184,9 @@ class Run:
         if stage.name == STUDENT:
             labels = yield from self._labels(self.plan[index - 1], index - 1)
             vanilla = self._splat(self.teachers[0])
-            optimisation = student_optimisation(self.scene, self.recipe, vanilla, labels, self.device)
+            optimisation = student_optimisation(
+                self.scene, self.recipe, vanilla, labels, self.device, self._breathe
+            )
             del vanilla
         else:
             optimisation = teacher_optimisation(stage, self.scene, self.recipe, self.device)

@@ -17,6 +17,7 @@ from gaussians.session.inbox import Inbox
 from gaussians.session.latest import Frames
 from gaussians.session.live import Live
 from gaussians.session.loader import Loader, LoadingCancelled, Open
+from gaussians.session.machine import behind_the_window
 from gaussians.session.messages import (
     Command,
     Continue,
@@ -99,6 +100,10 @@ class Worker:
         """The newest frame of a cell since last asked."""
         return self._frames.take(cell)
 
+    def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
+        """Wait until a cell has such a frame, but not for longer: the one method that does not return at once."""
+        self._frames.wait(cell, wanted, seconds)
+
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs: from `start` until a Quit is carried out."""
@@ -111,6 +116,7 @@ class Worker:
     # --- the thread -----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        behind_the_window()
         timeout: float | None = 0.0
         while not self._quitting:
             command = self._inbox.next(timeout)

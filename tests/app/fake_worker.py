@@ -1,5 +1,6 @@
 """A worker that only notes what it is asked, and says what a test lets it say."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ class FakeWorker:
 
     def frame(self, cell: str) -> Frame | None:
         return self.frames.pop(cell, None)
+
+    def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
+        pass
 
     def join(self) -> None:
         pass

@@ -5,17 +5,18 @@ import pytest
 
 import app
 from gaussians.cli import main, studio
-from gaussians.cli.distill import DEMO, Flags
+from gaussians.cli.distill import Flags
+from gaussians.cli.studio import StudioFlags
 
 
 class Window:
     """In the studio's place: notes what it was opened on."""
 
     def __init__(self) -> None:
-        self.opened: list[tuple[Path, Path | None]] = []
+        self.opened: list[StudioFlags] = []
 
-    def __call__(self, path: Path, directory: Path | None) -> int:
-        self.opened.append((path, directory))
+    def __call__(self, asked: StudioFlags) -> int:
+        self.opened.append(asked)
         return 0
 
 
@@ -40,13 +41,13 @@ def test_the_window_opens_on_the_demo_a_scene_or_a_run(tmp_path: Path, a_run: Pa
     assert main([str(tmp_path)], window) == 0
     assert main([str(a_run)], window) == 0
     assert main(["--run", str(a_run)], window) == 0
-    assert main([str(tmp_path), "--run", str(tmp_path / "new")], window) == 0
+    assert main([str(tmp_path), "--run", str(tmp_path / "new"), "--device", "cpu"], window) == 0
     assert window.opened == [
-        (DEMO, None),
-        (tmp_path, None),
-        (a_run, None),
-        (a_run, a_run),
-        (tmp_path, tmp_path / "new"),
+        StudioFlags(),
+        StudioFlags(tmp_path),
+        StudioFlags(a_run),
+        StudioFlags(a_run, a_run),
+        StudioFlags(tmp_path, tmp_path / "new", "cpu"),
     ]
 
 

@@ -186,10 +186,19 @@ def test_bench_train_splits_a_step_into_its_parts(
 
 
 def test_bench_offers_only_what_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    for what in ("distill", "gui"):
-        with pytest.raises(SystemExit) as ended:
-            main(["bench", what])
-        assert ended.value.code == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "distill"])
+    assert ended.value.code == 2
+
+
+def test_bench_gui_says_what_is_missing_and_which_size_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gaussians.cli.virtual_user.NEEDED", ("no-such-program",))
+    assert main(["bench", "gui", "--device", "cpu"]) == 2
+    assert "needs no-such-program" in capsys.readouterr().err
+    assert main(["bench", "gui", "--device", "cpu", "--size", "12by7"]) == 2
+    assert "--size 12by7" in capsys.readouterr().err
 
 
 def test_bench_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

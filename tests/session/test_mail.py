@@ -1,6 +1,7 @@
 """What conflates between the threads, and what must not."""
 
 import threading
+import time
 
 import numpy as np
 
@@ -8,9 +9,10 @@ from gaussians.camera import Camera
 from gaussians.distill.pipeline import Stage
 from gaussians.session.events import StageFinished, StageStarted, StepDone
 from gaussians.session.inbox import Inbox
-from gaussians.session.latest import Latest
+from gaussians.session.latest import Frames, Latest
 from gaussians.session.messages import (
     CancelLoading,
+    Frame,
     Failed,
     HistoryGrew,
     Loading,
@@ -135,3 +137,27 @@ def test_sleeping_inbox_wakes_for_a_command():
     threading.Timer(0.02, lambda: inbox.put(Pause())).start()
     assert inbox.next(timeout=None) == Pause()
     assert inbox.next(timeout=0.001) is None
+
+
+def frame(x: int) -> Frame:
+    return Frame("cell", "student", np.zeros((2, 2, 3), np.uint8), looks(x).camera, 1)
+
+
+def test_waiting_for_a_frame_ends_when_the_right_one_comes():
+    frames = Frames()
+    frames.put(frame(1))
+    threading.Timer(0.02, lambda: frames.put(frame(2))).start()
+    began = time.perf_counter()
+    frames.wait("cell", lambda arrived: arrived.camera.width == 2, 30)
+    assert time.perf_counter() - began < 20
+    taken = frames.take("cell")
+    assert taken is not None
+    assert taken.camera.width == 2
+
+
+def test_waiting_for_a_frame_that_does_not_come_ends():
+    frames = Frames()
+    frames.wait("cell", lambda arrived: True, 0.01)
+    frames.put(frame(1))
+    frames.wait("cell", lambda arrived: False, 0.01)
+    assert frames.take("cell") is not None

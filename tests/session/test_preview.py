@@ -8,7 +8,7 @@ import pytest
 
 from gaussians.camera import Camera
 from gaussians.session.messages import Look, View
-from gaussians.session.preview import SCALES, Previews, Shot
+from gaussians.session.preview import OTHERS_WAIT, SCALES, Previews, Shot
 
 
 def camera(x: float = 0.0, width: int = 640, height: int = 480) -> Camera:
@@ -144,14 +144,28 @@ def test_refresh_takes_turns_among_live_cells():
     assert abs(models.count("student") - models.count("ensemble")) <= 1
 
 
-def test_while_moving_the_first_cell_comes_every_other_time():
+def test_while_moving_the_first_cell_comes_first_and_the_others_now_and_then():
     clock = Clock(training=False)
-    for number in range(40):
+    begin = clock.now
+    for number in range(200):
         clock.look(number, "student", "vanilla", "ensemble", moving=True)
         clock.turn()
     models = [shot.model for shot in clock.shots]
-    assert models.count("student") == pytest.approx(20, abs=1)
-    assert models.count("vanilla") == pytest.approx(10, abs=1)
+    others = models.count("vanilla") + models.count("ensemble")
+    assert models[3:6] == ["student"] * 3
+    assert others == pytest.approx((clock.now - begin) / OTHERS_WAIT, rel=0.35)
+    assert abs(models.count("vanilla") - models.count("ensemble")) <= 1
+
+
+def test_while_moving_the_others_use_the_time_that_the_first_leaves():
+    clock = Clock(cost=0.01, training=False)
+    for number in range(50):
+        clock.look(number, "student", "vanilla", "ensemble", moving=True)
+        clock.turn()
+        clock.turn()
+    models = [shot.model for shot in clock.shots]
+    assert models.count("student") == 50
+    assert models.count("vanilla") == pytest.approx(25, abs=1)
 
 
 def test_who_begins_to_move_does_not_wait_for_the_past():
