@@ -23,12 +23,13 @@ from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat
-from gaussians.scene import SceneOptions, load_scene
+from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
+from gaussians.session.scenes import load_views
 from gaussians.session.warmup import compiled_mark
 
 MAIN = Path(__file__).resolve().parents[2] / "main.py"
@@ -43,7 +44,7 @@ class Flags:
     """The flags of `distill`. None: not given, so the recipe's, or when resuming the run's, value holds."""
 
     scene: Annotated[Path | None, tyro.conf.Positional] = None
-    """Folder: COLMAP, transforms.json, or just photos. Default: the bundled demo."""
+    """Folder: COLMAP, transforms.json, or just photos. Default: renders of --teacher, or the demo."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory to create (default: runs/NAME)."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
@@ -87,7 +88,7 @@ def distill(flags: Flags) -> int:
     plan, directory = _resumed(flags) if flags.resume else _planned(flags)
     device = choose_device(plan.device)
     with console.loading(plan.scene) as progress:
-        scene = load_scene(plan.scene, plan.options, progress)
+        scene = load_views(plan.scene, plan.options, progress)
     console.describe(scene, plan.recipe, device, directory.path)
     if not directory.exists:
         directory.create(dataclasses.replace(plan, device=device.type))
@@ -188,13 +189,15 @@ def _assign(document: dict[str, Any], assignment: str) -> None:
 
 def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     """A new run, as the flags say."""
-    default = "fast" if flags.scene else "preview"
+    given = _given_teachers(flags.teacher)
+    default = "fast" if flags.scene or given else "preview"
     recipe = make_recipe(flags, default)
-    scene = absolute(flags.scene or DEMO)
-    directory = RunDirectory(flags.out or free_directory(scene.name))
+    # Without photos the first teacher is looked at from all sides.
+    scene = absolute(flags.scene) if flags.scene else next(iter(given.values()), DEMO)
+    directory = RunDirectory(flags.out or free_directory(scene.stem if scene.is_file() else scene.name))
     directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
-    return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
+    return RunPlan(scene, options, recipe, flags.device or "auto", given), directory
 
 
 def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:

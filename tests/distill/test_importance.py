@@ -60,7 +60,8 @@ def summed_weights(gaussians: Gaussians, camera: Camera) -> torch.Tensor:
 def test_importance_is_the_gradient_of_the_image_by_a_constant_colour() -> None:
     gaussians = cloud()
     expected = torch.stack([summed_weights(gaussians, camera) for camera in cameras()])
-    torch.testing.assert_close(importance(gaussians, Lookout(cameras())), expected.sum(0), rtol=1e-3, atol=1e-3)
+    ours = importance(gaussians, Lookout(cameras()))
+    torch.testing.assert_close(ours, expected.sum(0), rtol=1e-3, atol=1e-3)
     assert float(expected.max()) > 20
 
 
