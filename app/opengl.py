@@ -12,6 +12,7 @@ import numpy as np
 
 _TEXTURE_2D, _RGB, _RGBA, _BYTES, _FLOATS = 0x0DE1, 0x1907, 0x1908, 0x1401, 0x1406
 _UNPACK_ALIGNMENT, _WIDTH, _HEIGHT = 0x0CF5, 0x1000, 0x1001
+_FILTERS, _NEAREST, _LINEAR = (0x2800, 0x2801), 0x2600, 0x2601
 MOST_TEXTURES = 512  # names that are searched
 
 
@@ -36,13 +37,14 @@ class OpenGL:
                     return name
         return None
 
-    def upload(self, name: int, image: np.ndarray, *, resize: bool) -> None:
+    def upload(self, name: int, image: np.ndarray, *, resize: bool, smooth: bool) -> None:
         """Write an image, [H, W, 3] uint8, into a texture.
 
         Args:
             name: of the texture.
             image: contiguous.
             resize: whether the texture has another size so far.
+            smooth: whether it is drawn at another size, and so has to be interpolated, which takes longer.
         """
         gl, (height, width) = self._gl, image.shape[:2]
         data = ctypes.c_void_p(image.ctypes.data)
@@ -52,6 +54,8 @@ class OpenGL:
             gl.glTexImage2D(_TEXTURE_2D, 0, _RGB, width, height, 0, _RGB, _BYTES, data)
         else:
             gl.glTexSubImage2D(_TEXTURE_2D, 0, 0, 0, width, height, _RGB, _BYTES, data)
+        for side in _FILTERS:
+            gl.glTexParameteri(_TEXTURE_2D, side, _LINEAR if smooth else _NEAREST)
         gl.glPixelStorei(_UNPACK_ALIGNMENT, 4)
 
     def _size(self, side: int) -> int:

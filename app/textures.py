@@ -35,10 +35,16 @@ class Textures:
         self._direct = None if gl is None else DirectTextures(gl)
         self._plain = PlainTextures()
 
-    def show(self, cell: str, image: np.ndarray) -> Texture:
-        """The cell's texture, with this image on it: [H, W, 3] uint8, contiguous, not written to again."""
+    def show(self, cell: str, image: np.ndarray, *, smooth: bool = True) -> Texture:
+        """The cell's texture, with an image on it.
+
+        Args:
+            cell: its name.
+            image: [H, W, 3] uint8, contiguous, not written to again.
+            smooth: whether it is drawn at another size than its own.
+        """
         if self._direct is not None:
-            return self._direct.show(cell, image)
+            return self._direct.show(cell, image, smooth=smooth)
         return self._plain.show(cell, image)
 
     def drawn(self) -> bool:
@@ -58,11 +64,11 @@ class DirectTextures:
         self._random = np.random.default_rng()
         self._cells: dict[str, Texture] = {}
         self._marks: dict[str, np.ndarray] = {}  # of textures that have no name yet
-        self._waiting: dict[str, np.ndarray] = {}  # their images
+        self._waiting: dict[str, tuple[np.ndarray, bool]] = {}  # their images
         self._names: dict[str, int] = {}
         self._sizes: dict[str, tuple[int, ...]] = {}
 
-    def show(self, cell: str, image: np.ndarray) -> Texture:
+    def show(self, cell: str, image: np.ndarray, *, smooth: bool) -> Texture:
         """See `Textures.show`."""
         if cell not in self._cells:
             # Nearly black, and like no other.
@@ -70,9 +76,9 @@ class DirectTextures:
             self._marks[cell] = mark
             self._cells[cell] = Texture(mark.astype(np.float32) / 255)
         if cell in self._names:
-            self._upload(cell, image)
+            self._upload(cell, image, smooth)
         else:
-            self._waiting[cell] = image
+            self._waiting[cell] = (image, smooth)
         return self._cells[cell]
 
     def drawn(self) -> bool:
@@ -85,13 +91,13 @@ class DirectTextures:
             self._names[cell] = name
             self._cells[cell].rest()
             self._cells[cell].is_new = False
-            self._upload(cell, self._waiting.pop(cell))
+            self._upload(cell, *self._waiting.pop(cell))
         return True
 
-    def _upload(self, cell: str, image: np.ndarray) -> None:
+    def _upload(self, cell: str, image: np.ndarray, smooth: bool) -> None:
         resize = self._sizes.get(cell) != image.shape
         self._sizes[cell] = image.shape
-        self._gl.upload(self._names[cell], image, resize=resize)
+        self._gl.upload(self._names[cell], image, resize=resize, smooth=smooth)
 
 
 class PlainTextures:

@@ -30,7 +30,7 @@ _COLOURS = {
     "Text": INK,
     "TextDisabled": DIM,
     "WindowBg": PANEL,
-    "ChildBg": PANEL,
+    "ChildBg": (0, 0, 0, 0),  # what lies behind has the colour: to paint pixels twice costs a core's time
     "PopupBg": (30, 30, 34),
     "Border": LINE,
     "FrameBg": FIELD,
@@ -173,3 +173,4 @@ def _padding(x: int, y: int) -> int | str:
     with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvAll)):
         dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, x, y)
     return theme
+

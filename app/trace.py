@@ -14,7 +14,7 @@ import dearpygui.dearpygui as dpg
 from app.paint import DRAWING
 from app.window import Window
 
-EVERY = 0.1  # seconds between two writings
+EVERY = 0.2  # seconds between two writings
 MOST_CAMERAS = 500  # kept: images come a second late at most
 
 

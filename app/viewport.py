@@ -157,7 +157,7 @@ class Viewport:
             if cell == COMPARE:
                 self._compose(fresh)
             elif cell in fresh:
-                self._show(cell, studio.frames[cell].image)
+                self._show(cell, studio.frames[cell].image, places[cell])
         labels = {cell: self._label(cell) for cell in places}
         images = {cell: self._images(cell) for cell in places if self._has_image(cell)}
         comparison = studio.comparison
@@ -176,8 +176,10 @@ class Viewport:
             self.forget()
             self._drawn = None
             self._bar_texture = self._textures.show("colour bar", self._bar)
+            places = self.places()
             for cell, frame in self._studio.frames.items():
-                self._show(cell, frame.image)
+                if cell in places:
+                    self._show(cell, frame.image, places[cell])
 
     def forget(self) -> None:
         """Something else was opened: no image is of it."""
@@ -185,9 +187,10 @@ class Viewport:
         self._before.clear()
         self._composed = None
 
-    def _show(self, cell: str, image: np.ndarray) -> None:
+    def _show(self, cell: str, image: np.ndarray, place: Rect) -> None:
         before = self._shown.get(cell)
-        self._shown[cell] = self._textures.show(cell, image)
+        smooth = image.shape[:2] != (int(place.height), int(place.width))
+        self._shown[cell] = self._textures.show(cell, image, smooth=smooth)
         if before is not None:
             self._before[cell] = before
 
@@ -223,7 +226,7 @@ class Viewport:
         if key != self._composed:
             self._composed = key
             image = composed(comparison.mode, first.image, second.image, *how[1:])
-            self._show(COMPARE, image)
+            self._show(COMPARE, image, self.places()[COMPARE])
 
     def _grabs_divider(self, x: float) -> bool:
         if self._studio.comparison.mode is not Mode.DIVIDER:
@@ -255,8 +258,11 @@ class Viewport:
     def _draw_cell(
         self, cell: str, place: Rect, images: tuple[int | str, ...], label: tuple[str, str]
     ) -> None:
-        low, high = (place.x, place.y), (place.x + place.width, place.y + place.height)
-        dpg.draw_rectangle(low, high, color=LINE, fill=BACK, parent=DRAWING)
+        # Whole pixels: an image of the cell's size is shown as it is.
+        low = (round(place.x), round(place.y))
+        high = (low[0] + int(place.width), low[1] + int(place.height))
+        if not images:
+            dpg.draw_rectangle(low, high, color=LINE, fill=BACK, parent=DRAWING)
         for image in images:
             dpg.draw_image(image, low, high, parent=DRAWING)
         if not images:

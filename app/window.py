@@ -23,12 +23,12 @@ from app.shortcuts import Shortcuts
 from app.status_bar import StatusBar
 from app.studio import Studio
 from app.teachers_panel import TeachersPanel
-from app.theme import Look
+from app.theme import PANEL, Look
 from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import Viewport
 from gaussians.session.messages import Failed
 
-BUSY_RATE, CALM_RATE = 60.0, 24.0  # frames a second while the window is used, and else
+BUSY_RATE, CALM_RATE = 60.0, 22.0  # frames a second while the window is used, and else
 IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MAIN = "main window"
@@ -121,11 +121,12 @@ class Window:
         self.input = Input(shortcuts.press, self._press, self._release, self._double_click, self._wheel)
         dpg.set_exit_callback(self._ask_to_close)
         dpg.set_primary_window(MAIN, True)
+        dpg.set_viewport_clear_color([*PANEL, 255])
         dpg.show_viewport()
         self.set_scale(settings.scale or 0.0)
 
     def _build_items(self) -> None:
-        with inside(dpg.add_window(tag=MAIN, no_scrollbar=True, no_scroll_with_mouse=True)):
+        with inside(dpg.add_window(tag=MAIN, no_background=True, no_scrollbar=True, no_scroll_with_mouse=True)):
             with inside(dpg.add_group(horizontal=True, horizontal_spacing=PAD)):
                 with inside(dpg.add_child_window(tag="centre", border=False, no_scrollbar=True)):
                     with inside(dpg.add_group(horizontal=True, tag="tool bar")):

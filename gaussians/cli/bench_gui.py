@@ -23,7 +23,7 @@ from gaussians.session.machine import memory_of
 
 PATIENCE = 900.0  # seconds for anything
 EVENTS = 60.0  # mouse movements a second
-LOOK_EVERY = 0.02  # seconds between two looks at a file or at memory
+LOOK_EVERY = 0.05  # seconds between two looks at a file or at memory
 WARM_UP = 30.0  # seconds before memory is said to be flat or not
 _ENDLESS = 10_000_000  # steps
 
@@ -245,7 +245,7 @@ def _lines(path: Path, is_over: Callable[[], bool]) -> Iterator[tuple[float, str
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         over = False
-        if time.monotonic() > asked + 0.5:
+        if time.monotonic() > asked + 1.0:
             asked, over = time.monotonic(), is_over()
         if path.exists():
             with path.open(encoding="utf-8") as file:
