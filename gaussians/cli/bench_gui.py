@@ -145,7 +145,9 @@ class _Bench:
             "mib_per_hour_error": error,
             "mib_at_start": settled[0][1],
             "mib_at_end": settled[-1][1],
-            "curve_s_mib": [[round(at, 1), round(used, 1)] for at, used in curve[:: max(1, len(curve) // 200)]],
+            "curve_s_mib": [
+                [round(at, 1), round(used, 1)] for at, used in curve[:: max(1, len(curve) // 200)]
+            ],
         }
 
     @contextmanager

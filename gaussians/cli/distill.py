@@ -14,15 +14,16 @@ from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
-from gaussians.distill.variants import having
+from gaussians.distill.variant_changes import having
 from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat
-from gaussians.scene import SceneOptions, load_scene
+from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
+from gaussians.session.scenes import load_views
 from gaussians.session.search import Search, begin_search, parse_tolerance, searched_within
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
@@ -35,7 +36,7 @@ class Flags:
     """The flags of `distill`. None: not given, so the recipe's, or when resuming the run's, value holds."""
 
     scene: Annotated[Path | None, tyro.conf.Positional] = None
-    """Folder: COLMAP, transforms.json, or just photos. Default: the bundled demo."""
+    """Folder: COLMAP, transforms.json, or just photos. Default: renders of --teacher, or the demo."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory to create (default: runs/NAME)."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
@@ -84,7 +85,7 @@ def distill(flags: Flags) -> int:
     plan, directory = _resumed(flags) if flags.resume else _planned(flags)
     within, device = _within(flags, directory), choose_device(plan.device)
     with console.loading(plan.scene) as progress:
-        scene = load_scene(plan.scene, plan.options, progress)
+        scene = load_views(plan.scene, plan.options, progress)
     console.describe(scene, plan.recipe, device, directory.path, within)
     if not directory.exists:
         begin_search(directory, within)
@@ -134,13 +135,15 @@ def _within(flags: Flags, directory: RunDirectory) -> float | None:
 
 def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     """A new run, as the flags say."""
-    default = "fast" if flags.scene else "preview"
+    given = _given_teachers(flags.teacher)
+    default = "fast" if flags.scene or given else "preview"
     recipe = _recipe(flags, default)
-    scene = absolute(flags.scene or DEMO)
-    directory = RunDirectory(flags.out or free_directory(scene.name))
+    # Without photos the first teacher is looked at from all sides.
+    scene = absolute(flags.scene) if flags.scene else next(iter(given.values()), DEMO)
+    directory = RunDirectory(flags.out or free_directory(scene.stem if scene.is_file() else scene.name))
     directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
-    return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
+    return RunPlan(scene, options, recipe, flags.device or "auto", given), directory
 
 
 def _recipe(flags: Flags, default: str) -> Recipe:

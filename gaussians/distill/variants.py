@@ -1,28 +1,38 @@
 """What an ablation compares: teacher sets and student recipes, each a change of one base recipe.
 
 To add a variant, add a line to `VARIANTS` that names the options it changes, or a function where options
-follow from others; to add teachers, a line to `TEACHER_SETS`. Every variant trains as many steps as the base
+follow from others (variant_changes.py); to add teachers, a line to `TEACHER_SETS`. Every variant trains as many steps as the base
 recipe, one view each; its count is the ablation's business.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
-from gaussians.distill.presets import recipe as preset
-from gaussians.distill.recipe import Recipe, Simplify, Teachers
+from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_check import check_recipe
+from gaussians.distill.variant_changes import (
+    TWINS,
+    Change,
+    absgrad,
+    from_points,
+    having,
+    mcmc,
+    paper_student,
+    paper_teachers,
+    photo_and_label,
+    regrow,
+    removals,
+    unchanged,
+    unseen_late,
+)
 from gaussians.errors import RecipeError
-
-Change = Callable[[Recipe], Recipe]
 
 FORKS = "forks"
 """The teacher set of variants that name none; all budgets count from its vanilla teacher."""
 BASE, PHOTOS_ONLY = "base", "photos-only"
 JOIN = "+"
-_NEVER = 1_000_000  # steps; longer than any run
 
 
 @dataclass(frozen=True)
@@ -62,125 +72,48 @@ class Variant:
     only: tuple[str, ...] = ()
 
 
-def having(**options: Any) -> Change:
-    """A change that sets options by their paths, with __ for the dot: student__label_weight=0.0."""
-    return lambda recipe: reduce(_set, ((path.split("__"), value) for path, value in options.items()), recipe)
-
-
-def _set(config: Any, assignment: tuple[list[str], Any]) -> Any:
-    (name, *rest), value = assignment
-    return dataclasses.replace(
-        config, **{name: _set(getattr(config, name), (rest, value)) if rest else value}
-    )
-
-
-def _unchanged(recipe: Recipe) -> Recipe:
-    return recipe
-
-
-def _paper(steps: int) -> Recipe:
-    """Distilled-3DGS's recipe, its schedules stretched to these steps."""
-    paper = preset("paper")
-    return paper.scaled(steps / paper.student.optimise.steps)
-
-
-def _paper_teachers(recipe: Recipe) -> Recipe:
-    """The paper's, as many steps as the base's."""
-    return dataclasses.replace(recipe, teachers=_paper(recipe.teachers.optimise.steps).teachers)
-
-
-def _paper_student(recipe: Recipe) -> Recipe:
-    """The paper's, as many steps as the base's."""
-    return dataclasses.replace(recipe, student=_paper(recipe.student.optimise.steps).student)
-
-
-def _from_points(recipe: Recipe) -> Recipe:
-    """The paper's route at its pace, with the base's losses and the growth of the base's teachers."""
-    paper, base = _paper(recipe.student.optimise.steps).student, recipe.student
-    grown = recipe.teachers.optimise.densify
-    pace = paper.optimise.densify
-    densify = dataclasses.replace(grown, start=pace.start, stop=pace.stop, reset_every=_NEVER)
-    optimise = dataclasses.replace(base.optimise, sh_every=paper.optimise.sh_every, densify=densify)
-    simplify = dataclasses.replace(paper.simplify, importance=base.simplify.importance, mass=1.0)
-    student = dataclasses.replace(base, route="points", optimise=optimise, simplify=simplify)
-    return dataclasses.replace(recipe, student=student)
-
-
-def _absgrad(recipe: Recipe) -> Recipe:
-    """Absolute gradients are about four times as large (gsplat's 8e-4 for 2e-4)."""
-    densify = recipe.teachers.optimise.densify
-    densify = dataclasses.replace(densify, absgrad=True, grad_threshold=4 * densify.grad_threshold)
-    return having(teachers__optimise__densify=densify)(recipe)
-
-
-def _removals(stages: int) -> Change:
-    """So many removals over the base's window.
-
-    A single one comes at its beginning, to leave as much time; on the points route growth has to end before.
-    """
-
-    def change(recipe: Recipe) -> Recipe:
-        simplify: Simplify = recipe.student.simplify
-        is_first = stages == 1 and recipe.student.route == "teacher"
-        last = simplify.start if is_first else simplify.stop
-        simplify = dataclasses.replace(simplify, stages=stages, stop=last)
-        return having(student__simplify=simplify)(recipe)
-
-    return change
-
-
-def _undisturbed(fork: int | None) -> Change:
-    """Three teachers that differ by nothing but their draws, from this fork on; None: from the base's."""
-
-    def change(recipe: Recipe) -> Recipe:
-        teachers: Teachers = recipe.teachers
-        return dataclasses.replace(
-            recipe,
-            teachers=dataclasses.replace(
-                teachers,
-                fork=teachers.fork if fork is None else fork,
-                perturb=dataclasses.replace(teachers.perturb, std=0.0),
-                dropout=dataclasses.replace(teachers.dropout, rate=0.0),
-            ),
-        )
-
-    return change
-
-
-def _photo_and_label(photo: float, label: float) -> Change:
-    return having(student__photo_weight=photo, student__label_weight=label)
-
-
 TEACHER_SETS = (
-    TeacherSet(FORKS, "the recipe's own: kinds that share a trunk", _unchanged),
+    TeacherSet(FORKS, "the recipe's own: kinds that share a trunk", unchanged),
     TeacherSet("independent", "the recipe's kinds, each from the points on", having(teachers__fork=0)),
-    TeacherSet("twins", "vanilla three times: forks that only draw otherwise", _undisturbed(None)),
+    TeacherSet("twins", "vanilla three times: forks that only draw otherwise", having(teachers__kinds=TWINS)),
     TeacherSet(
         "independent-twins",
         "vanilla three times, each from the points on",
-        _undisturbed(0),
+        having(teachers__kinds=TWINS, teachers__fork=0),
     ),
-    TeacherSet("absgrad", "the recipe's kinds, grown by absolute 2-D gradients", _absgrad),
-    TeacherSet("paper", "Distilled-3DGS's teachers, as published", _paper_teachers),
+    TeacherSet("absgrad", "the recipe's kinds, grown by absolute 2-D gradients", absgrad),
+    TeacherSet("paper", "Distilled-3DGS's teachers, as published", paper_teachers("paper")),
+    TeacherSet("paper-code", "the same as its released code trains them", paper_teachers("paper-code")),
+    TeacherSet("mcmc", "the recipe's kinds, grown by MCMC", mcmc),
 )
 
 VARIANTS = (
-    Variant(BASE, "controls", "the recipe as it is", _unchanged),
+    Variant(BASE, "controls", "the recipe as it is", unchanged),
     Variant(
         PHOTOS_ONLY,
         "controls",
         "the same route with neither labels nor structural loss",
         having(student__label_weight=0.0, student__structure__weight=0.0),
     ),
-    Variant("paper", "the paper", "Distilled-3DGS: its teachers and its student", _paper_student, "paper"),
-    Variant("paper-student", "the paper", "its student, of the base's teachers", _paper_student),
-    Variant("one-teacher", "teachers", "labels of the vanilla teacher alone", _unchanged, only=("vanilla",)),
-    Variant("twins", "teachers", "three same-kind teachers that share a trunk", _unchanged, "twins"),
-    Variant("independent", "teachers", "three kinds, without a shared trunk", _unchanged, "independent"),
     Variant(
-        "independent-twins", "teachers", "three same-kind teachers, no trunk", _unchanged, "independent-twins"
+        "paper", "the paper", "Distilled-3DGS: its teachers and its student", paper_student("paper"), "paper"
     ),
-    Variant("absgrad", "teachers", "teachers grown by absolute gradients", _unchanged, "absgrad"),
+    Variant("paper-student", "the paper", "its student, of the base's teachers", paper_student("paper")),
+    Variant(
+        "paper-code",
+        "the paper",
+        "the same as its released code weighs it",
+        paper_student("paper-code"),
+        "paper-code",
+    ),
+    Variant("one-teacher", "teachers", "labels of the vanilla teacher alone", unchanged, only=("vanilla",)),
+    Variant("twins", "teachers", "three same-kind teachers that share a trunk", unchanged, "twins"),
+    Variant("independent", "teachers", "three kinds, without a shared trunk", unchanged, "independent"),
+    Variant(
+        "independent-twins", "teachers", "three same-kind teachers, no trunk", unchanged, "independent-twins"
+    ),
+    Variant("absgrad", "teachers", "teachers grown by absolute gradients", unchanged, "absgrad"),
+    Variant("mcmc", "teachers", "teachers grown by MCMC", unchanged, "mcmc"),
     Variant("no-structure", "structural loss", "without it", having(student__structure__weight=0.0)),
     *(
         Variant(
@@ -197,16 +130,54 @@ VARIANTS = (
         "a Gaussian counts by its opacity",
         having(student__structure__by_opacity=True),
     ),
-    Variant("from-points", "route", "start from the points, by the paper's route", _from_points),
-    Variant("one-shot", "route", "all is removed at once", _removals(1)),
-    Variant("two-rounds", "route", "two removals", _removals(2)),
-    Variant("gradual", "route", "twenty removals", _removals(20)),
-    Variant("area", "route", "importance per pixel touched", having(student__simplify__importance="area")),
+    Variant(
+        "structure-separable",
+        "structural loss",
+        "a histogram along each axis, as in the released code",
+        having(student__structure__kind="separable"),
+    ),
+    Variant("from-points", "route", "start from the points, by the paper's route", from_points),
+    Variant("one-shot", "route", "all is removed at once", removals(1)),
+    Variant("two-rounds", "route", "two removals", removals(2)),
+    Variant("gradual", "route", "twenty removals", removals(20)),
+    *(
+        Variant(f"by-{kind}", "route", what, having(student__simplify__importance=kind))
+        for kind, what in (
+            ("weight", "importance is the summed blend weight"),
+            ("area", "importance is the blend weight per pixel touched"),
+            ("opacity", "importance is opacity"),
+            ("effect", "importance is the effect of removal"),
+        )
+    ),
+    Variant("memory", "route", "importance averaged over removals", having(student__simplify__memory=0.8)),
+    Variant("regrow", "route", "5 % replaced at a time after the removals", regrow),
     Variant("no-labels", "labels", "structural loss, but no labels", having(student__label_weight=0.0)),
-    Variant("labels-20", "labels", "photo to label 0.8 : 0.2", _photo_and_label(0.8, 0.2)),
-    Variant("labels-40", "labels", "photo to label 0.6 : 0.4", _photo_and_label(0.6, 0.4)),
-    Variant("labels-60", "labels", "photo to label 0.4 : 0.6", _photo_and_label(0.4, 0.6)),
-    Variant("labels-only", "labels", "no photos", _photo_and_label(0.0, 1.0)),
+    Variant("labels-20", "labels", "photo to label 0.8 : 0.2", photo_and_label(0.8, 0.2)),
+    Variant("labels-40", "labels", "photo to label 0.6 : 0.4", photo_and_label(0.6, 0.4)),
+    Variant("labels-60", "labels", "photo to label 0.4 : 0.6", photo_and_label(0.4, 0.6)),
+    Variant("labels-only", "labels", "no photos", photo_and_label(0.0, 1.0)),
+    Variant("annealed", "labels", "their weight falls to none", having(student__label_final=0.0)),
+    Variant("median", "labels", "the teachers' median", having(labels__combine="median")),
+    Variant("nearest", "labels", "the teacher nearest to the mean", having(labels__combine="nearest")),
+    Variant(
+        "agreement", "labels", "by the teachers' agreement, pixel by pixel", having(labels__agreement=0.05)
+    ),
+    *(
+        Variant(
+            f"unseen-{share}",
+            "unseen poses",
+            f"{share} % of the steps",
+            having(student__poses__share=share / 100),
+        )
+        for share in (10, 25, 50)
+    ),
+    Variant("unseen-late", "unseen poses", "half of the steps, from half-time on", unseen_late),
+    Variant(
+        "unseen-wide",
+        "unseen poses",
+        "25 % of the steps, farther around the cameras",
+        having(student__poses__share=0.25, student__poses__jitter=0.5),
+    ),
     *(
         Variant(
             f"sh-{degree}",

@@ -5,7 +5,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from gaussians.distill.labels import SoftLabels, render_labels
-from gaussians.distill.pipeline import Stage
+from gaussians.distill.pipeline import Stage, blending, label_cameras
+from gaussians.distill.recipe import Recipe
 from gaussians.model import Gaussians
 from gaussians.scene import Scene
 from gaussians.session.clock import StageClock
@@ -17,13 +18,20 @@ def labels_of(
     teachers: Mapping[str, Gaussians],
     weights: Mapping[str, float],
     scene: Scene,
+    recipe: Recipe,
     folder: Path,
-    memory_mb: float,
     clock: StageClock,
 ) -> Generator[StepDone, None, SoftLabels]:
-    """Render the label of every training view, telling of each. Raises as `render_labels` does."""
-    cameras = [view.camera for view in scene.train]
-    rendering = render_labels(teachers, weights, cameras, scene.background, folder, memory_mb)
+    """Render the label of every training view and unseen pose. Raises as `render_labels` does."""
+    rendering = render_labels(
+        teachers,
+        weights,
+        label_cameras(scene, recipe),
+        scene.background,
+        folder,
+        recipe.labels.memory_mb,
+        blending(scene, recipe),
+    )
     count = sum(len(teacher) for teacher in teachers.values())
     while True:
         began = time.perf_counter()

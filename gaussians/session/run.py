@@ -19,6 +19,8 @@ from gaussians.distill.pipeline import (
     STUDENT,
     TRUNK,
     Stage,
+    blending,
+    label_cameras,
     label_weights,
     plan,
     student_budget,
@@ -260,8 +262,8 @@ class Run:
         clock = StageClock(self.device)
         teachers = {name: self._splat(name) for name in self.teachers}
         weights = dict(self.weights)
-        folder, memory = self.directory.labels, self.recipe.labels.memory_mb
-        labels = yield from labels_of(stage, teachers, weights, self.scene, folder, memory, clock)
+        folder, recipe = self.directory.labels, self.recipe
+        labels = yield from labels_of(stage, teachers, weights, self.scene, recipe, folder, clock)
         facts = self._checkpoints.finished(ENSEMBLE)
         if facts is None:
             size = sum(self.directory.splat(name).stat().st_size for name in teachers)
@@ -271,9 +273,14 @@ class Run:
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
             self._checkpoints.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
-        cameras = [view.camera for view in self.scene.train]
         self._student_labels = ReweighedLabels(
-            labels, weights, cameras, self.scene.background, self._splat, memory
+            labels,
+            weights,
+            label_cameras(self.scene, recipe),
+            self.scene.background,
+            self._splat,
+            recipe.labels.memory_mb,
+            blending(self.scene, recipe),
         )
         self._student_labels.weigh(self.weights)
         return self._student_labels

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from gaussians.distill.pipeline import STUDENT, plan
-from gaussians.distill.variants import having
+from gaussians.distill.variant_changes import having
 from gaussians.errors import RecipeError, RunError, SceneError
 from gaussians.scene import Scene
 from gaussians.session.checkpoints import Checkpoints

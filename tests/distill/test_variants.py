@@ -5,15 +5,16 @@ import dataclasses
 import pytest
 
 from gaussians.distill.presets import recipe, recipe_names
+from gaussians.distill.variant_changes import having
 from gaussians.distill.variants import (
     BASE,
     FORKS,
     PHOTOS_ONLY,
     TEACHER_SETS,
     VARIANTS,
-    having,
     student_recipe,
     teacher_recipe,
+    teacher_set,
     variant,
 )
 from gaussians.errors import RecipeError
@@ -35,14 +36,14 @@ def test_every_variant_fits_every_preset_at_equal_steps(name: str, factor: float
 
 def test_variants_differ_from_base_and_from_each_other():
     made = {(student_recipe(FAST, each, "9"), each.only) for each in VARIANTS}
-    # structure-128 is what the preset has already.
-    assert len(made) == len(VARIANTS) - 1
+    # structure-128 and by-effect are what the preset has already.
+    assert len(made) == len(VARIANTS) - 2
     assert student_recipe(FAST, variant(BASE), "12%") == FAST
 
 
 def test_a_student_run_says_which_teachers_it_had():
     made = student_recipe(FAST, variant("absgrad"), "9")
-    assert made.teachers == teacher_recipe(FAST, TEACHER_SETS[4]).teachers
+    assert made.teachers == teacher_recipe(FAST, teacher_set("absgrad")).teachers
     assert made.teachers.optimise.densify.absgrad
     assert made.teachers.optimise.densify.grad_threshold == pytest.approx(16e-4)
 
@@ -95,6 +96,6 @@ def test_a_variant_with_other_steps_is_unfair():
 
 def test_a_variant_that_does_not_fit_is_named():
     base = tiny.recipe()
-    broken = dataclasses.replace(variant("area"), change=having(student__simplify__stop=10_000))
-    with pytest.raises(RecipeError, match=r"variant area: student\.simplify\.stop"):
+    broken = dataclasses.replace(variant("by-area"), change=having(student__simplify__stop=10_000))
+    with pytest.raises(RecipeError, match=r"variant by-area: student\.simplify\.stop"):
         student_recipe(base, broken, "9")

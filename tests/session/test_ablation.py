@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gaussians.distill.recipe import Recipe
-from gaussians.distill.variants import having
+from gaussians.distill.variant_changes import having
 from gaussians.errors import RunError, SceneError, TrainingError
 from gaussians.scene import Scene, SceneOptions
 from gaussians.session import run as session_run
