@@ -40,7 +40,7 @@ class Flags:
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory to create (default: runs/NAME)."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
-    """preview (a minute on the demo), fast, paper; or a JSON file (default: fast; on the demo: preview)."""
+    """preview (a minute on the demo), fast, paper, paper-code, or a JSON file (default: fast, or preview)."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="12%|50000|5MB")] = None
     """The student's size: a share of the vanilla teacher's Gaussians, a count, or a file size."""
     within: Annotated[str | None, tyro.conf.arg(metavar="0.2dB")] = None

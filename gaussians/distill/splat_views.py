@@ -46,9 +46,7 @@ def splat_cameras(path: Path, gaussians: Gaussians, seed: int) -> tuple[list[Cam
             return read_cameras(file), f"poses: the {file.name} in {folder}"
     centre, radius = opaque_mass(gaussians)
     if _is_room(gaussians, centre, radius):
-        return _from_within(
-            centre, radius, seed
-        ), f"poses: {VIEWS} within the splat, which surrounds its middle"
+        return _from_within(centre, radius, seed), f"poses: {VIEWS} within the splat, which is all around"
     return _around(centre, radius, seed), f"poses: {VIEWS} on a sphere around the splat's opaque mass"
 
 
@@ -130,7 +128,7 @@ def looking(centre: np.ndarray, forward: np.ndarray) -> np.ndarray:
 
 
 def _directions(seed: int) -> tuple[np.ndarray, np.random.Generator]:
-    """[VIEWS, 3] unit vectors evenly spread but for the steep ones, on a Fibonacci spiral turned at random."""
+    """[VIEWS, 3] unit vectors evenly spread but for the steep ones, on a randomly turned spiral."""
     draw = np.random.default_rng([seed, 0x73706C61])
     index = np.arange(VIEWS) + 0.5
     height = math.sin(math.radians(_STEEPEST)) * (1 - 2 * index / VIEWS)

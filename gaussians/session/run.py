@@ -19,8 +19,6 @@ from gaussians.distill.pipeline import (
     STUDENT,
     TRUNK,
     Stage,
-    blending,
-    label_cameras,
     label_weights,
     plan,
     student_budget,
@@ -44,7 +42,7 @@ from gaussians.session.events import (
     StepDone,
 )
 from gaussians.session.history import History
-from gaussians.session.label_stage import labels_of
+from gaussians.session.label_stage import labels_of, reweighable
 from gaussians.session.live import Live
 from gaussians.session.machine import memory_in_use
 from gaussians.session.measure import Probe, measured_ensemble, written
@@ -273,15 +271,7 @@ class Run:
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
             self._checkpoints.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
-        self._student_labels = ReweighedLabels(
-            labels,
-            weights,
-            label_cameras(self.scene, recipe),
-            self.scene.background,
-            self._splat,
-            recipe.labels.memory_mb,
-            blending(self.scene, recipe),
-        )
+        self._student_labels = reweighable(labels, weights, self.scene, recipe, self._splat)
         self._student_labels.weigh(self.weights)
         return self._student_labels
 
