@@ -1,8 +1,8 @@
 """What an ablation compares: teacher sets and student recipes, each a change of one base recipe.
 
-To add a variant, add a line to `VARIANTS` that names the options it changes, or a function where options
-follow from others (variant_changes.py); to add teachers, a line to `TEACHER_SETS`. Every variant trains as many steps as the base
-recipe, one view each; its count is the ablation's business.
+To add a variant, add a line to `VARIANTS` that names the options it changes, or a function of
+variant_changes.py where options follow from others; to add teachers, a line to `TEACHER_SETS`. Every variant
+trains as many steps as the base recipe, one view each; its count is the ablation's business.
 """
 
 import dataclasses
