@@ -153,7 +153,8 @@ def test_within_that_nothing_reaches_is_said_plainly(
     begin = ["distill", str(scene), "--out", str(out), "--recipe", str(recipe), "--test-every", "4"]
     truth = tmp_path / "truth.ply"
     write_splat(truth, tiny.true_gaussians())
-    assert main([*begin, "--device", "cpu", "--within", "0dB", "--teacher", str(truth)]) == 1
+    begin += ["--background", "#334d66", "--teacher", str(truth)]
+    assert main([*begin, "--device", "cpu", "--within", "0dB"]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("not within 0 dB: even the largest student tried")
     assert (out / "frontier.csv").exists()
