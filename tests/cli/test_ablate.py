@@ -13,6 +13,7 @@ import pytest
 from gaussians.cli import main
 from gaussians.distill.recipe_json import to_json
 from gaussians.distill.variants import TEACHER_SETS, VARIANTS
+from gaussians.io import write_splat
 from tests.cli.test_distill import PROJECT, refused
 from tests.session import tiny
 
@@ -150,13 +151,10 @@ def test_within_that_nothing_reaches_is_said_plainly(
 ):
     out = tmp_path / "run"
     begin = ["distill", str(scene), "--out", str(out), "--recipe", str(recipe), "--test-every", "4"]
-    starved = [
-        "--set",
-        "student.optimise.rates.sh0=1",
-        "student.photo_weight=0.001",
-        "student.label_weight=0",
-    ]
-    assert main([*begin, "--device", "cpu", "--within", "0dB", *starved]) == 1
+    truth = tmp_path / "truth.ply"
+    write_splat(truth, tiny.true_gaussians())
+    begin += ["--background", "#334d66", "--teacher", str(truth)]
+    assert main([*begin, "--device", "cpu", "--within", "0dB"]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("not within 0 dB: even the largest student tried")
     assert (out / "frontier.csv").exists()
