@@ -108,7 +108,9 @@ def run(arguments: list[str]) -> int:
 
 def _planned(flags: Flags, directory: AblationDirectory) -> AblationPlan:
     """What the flags ask for, together with what is in the directory. Raises DistilleryError."""
-    there = directory.load() if directory.exists else None
+    # What failed before it trained anything, as of an unreadable scene, may be asked for otherwise.
+    is_begun = directory.exists and (directory.has_runs or not flags.scenes)
+    there = directory.load() if is_begun else None
     if there is None and not flags.scenes:
         raise RunError(f"{directory.path}: no ablation to go on with; give one or more scenes")
     if directory.path.exists() and not directory.path.is_dir():

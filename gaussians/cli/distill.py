@@ -87,7 +87,7 @@ def distill(flags: Flags) -> int:
         scene = load_scene(plan.scene, plan.options, progress)
     console.describe(scene, plan.recipe, device, directory.path, within)
     if not directory.exists:
-        begin_search(directory, within)
+        begin_search(directory, within, scene)
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
         compile_first()
