@@ -10,9 +10,10 @@ import tyro
 from rich.text import Text
 
 from gaussians.cli.ablation_console import AblationConsole
+from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
 from gaussians.cli.recipe_flags import make_recipe
-from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
+from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.cli.tables import plain_table, wide_console
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.recipe import Recipe
@@ -22,6 +23,7 @@ from gaussians.scene import Scene, SceneOptions, load_scene
 from gaussians.session.ablation import Ablation
 from gaussians.session.ablation_directory import AblationDirectory, AblationPlan
 from gaussians.session.clock import SAVE_EVERY
+from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
 
 LIST, ALL = "list", "all"
@@ -84,7 +86,8 @@ def run(arguments: list[str]) -> int:
     plan = dataclasses.replace(plan, device=device.type)
     directory.save(plan)
     if device.type == "cpu":
-        compile_first()
+        with Console().compiling() as show:
+            compile_apart(show)
     console = AblationConsole()
     with directory.locked(), stop_requests() as stop:
 

@@ -11,7 +11,7 @@ import tyro
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
 from gaussians.cli.recipe_flags import make_recipe
-from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
+from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variants import having
@@ -21,6 +21,7 @@ from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
+from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
 from gaussians.session.search import Search, begin_search, parse_tolerance, searched_within
@@ -90,7 +91,8 @@ def distill(flags: Flags) -> int:
         begin_search(directory, within, scene)
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
-        compile_first()
+        with console.compiling() as show:
+            compile_apart(show)
     with directory.locked():
         if within is None:
             training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
