@@ -10,9 +10,10 @@ import tyro
 from rich.text import Text
 
 from gaussians.cli.ablation_console import AblationConsole
+from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
 from gaussians.cli.recipe_flags import make_recipe
-from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
+from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.cli.tables import plain_table, wide_console
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.recipe import Recipe
@@ -22,6 +23,7 @@ from gaussians.scene import Scene, SceneOptions, load_scene
 from gaussians.session.ablation import Ablation
 from gaussians.session.ablation_directory import AblationDirectory, AblationPlan
 from gaussians.session.clock import SAVE_EVERY
+from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
 
 LIST, ALL = "list", "all"
@@ -84,7 +86,8 @@ def run(arguments: list[str]) -> int:
     plan = dataclasses.replace(plan, device=device.type)
     directory.save(plan)
     if device.type == "cpu":
-        compile_first()
+        with Console().compiling() as show:
+            compile_apart(show)
     console = AblationConsole()
     with directory.locked(), stop_requests() as stop:
 
@@ -108,7 +111,9 @@ def run(arguments: list[str]) -> int:
 
 def _planned(flags: Flags, directory: AblationDirectory) -> AblationPlan:
     """What the flags ask for, together with what is in the directory. Raises DistilleryError."""
-    there = directory.load() if directory.exists else None
+    # What failed before it trained anything, as of an unreadable scene, may be asked for otherwise.
+    is_begun = directory.exists and (directory.has_runs or not flags.scenes)
+    there = directory.load() if is_begun else None
     if there is None and not flags.scenes:
         raise RunError(f"{directory.path}: no ablation to go on with; give one or more scenes")
     if directory.path.exists() and not directory.path.is_dir():

@@ -11,7 +11,7 @@ import tyro
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
 from gaussians.cli.recipe_flags import make_recipe
-from gaussians.cli.stopping import STOPPED, compile_first, stop_requests
+from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having
@@ -21,6 +21,7 @@ from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
+from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
 from gaussians.session.scenes import load_views
@@ -88,10 +89,11 @@ def distill(flags: Flags) -> int:
         scene = load_views(plan.scene, plan.options, progress)
     console.describe(scene, plan.recipe, device, directory.path, within)
     if not directory.exists:
-        begin_search(directory, within)
+        begin_search(directory, within, scene)
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
-        compile_first()
+        with console.compiling() as show:
+            compile_apart(show)
     with directory.locked():
         if within is None:
             training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)

@@ -1,31 +1,13 @@
-"""What commands that train for long share: a start from compiled kernels, and an end on request."""
+"""How commands that train for long end on request."""
 
 import contextlib
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from gaussians.session.warmup import compiled_mark
-
-MAIN = Path(__file__).resolve().parents[2] / "main.py"
 STOPPED = 130
 """The exit code of a command that was asked to stop."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def compile_first() -> None:
-    """Compile the kernels in a process of its own, where they aren't yet.
-
-    A process that compiles a kernel may get other last digits than those that load it from the disk; a run
-    and its resumption must both load.
-    """
-    if not compiled_mark().exists():
-        subprocess.run(
-            [sys.executable, str(MAIN), "doctor", "--compile"], stdout=subprocess.DEVNULL, check=False
-        )
 
 
 class StopRequests:

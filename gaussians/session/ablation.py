@@ -159,13 +159,13 @@ class Ablation:
         return sum(stage.last - stage.first for stage in stages)
 
     def _train(self, task: Task) -> Iterator[AblationEvent]:
+        scene = self._scene_of(task)  # first: a scene that can't be read must not leave a run behind
         plan = self._teacher_plan(task) if task.variant is None else self._student_plan(task)
         directory = self.directory.run(task)
         if task.variant is not None:
             begin_student(directory, plan, self.directory.run(task.teachers_task))
         elif not directory.exists:
             directory.create(plan)
-        scene = self._scene_of(task)
         with directory.locked():
             run = Run(directory, scene, plan.recipe, self._device, plan.teachers, self._save_every)
             self._run = run

@@ -123,6 +123,11 @@ class AblationDirectory:
         """Whether an ablation was begun here."""
         return (self.path / PLAN_FILE).exists()
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether any of its runs was begun: before, its plan may still become another."""
+        return any(self.path.glob("*/seed-*/*"))
+
     def run(self, task: Task) -> RunDirectory:
         """Where a task's run lies: SCENE/seed-K/teachers-SET or SCENE/seed-K/student-VARIANT-BUDGET."""
         folder = self.path / task.scene / f"seed-{task.seed}"

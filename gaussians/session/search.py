@@ -66,16 +66,22 @@ def searched_within(directory: RunDirectory) -> float | None:
         raise RunError(f"{path}: not readable ({error!r}); restore it or start a new run") from error
 
 
-def begin_search(directory: RunDirectory, within: float | None) -> None:
+def begin_search(directory: RunDirectory, within: float | None, scene: Scene) -> None:
     """Note that the run that is about to be created here is a search; None: that it isn't.
 
-    Before recipe.json, whose being there is what makes a run. Raises StorageError.
+    Before recipe.json, whose being there is what makes a run.
+
+    Raises:
+        SceneError: no view is held out.
+        StorageError: the folder can't be written.
     """
     path = directory.path / SEARCH_FILE
     if within is None:
         path.unlink(missing_ok=True)
-    else:
-        write_json(path, {"within": within})
+        return
+    if not scene.test:
+        raise SceneError(f"{scene.path}: holds out no view to search by; add --test-every 8")
+    write_json(path, {"within": within})
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Search:
 
     Args:
         directory: holds the run's recipe, and search.json.
-        scene, device: what to train on, and where.
+        scene, device: what to train on, with at least one view held out, and where.
         planned: the run's plan; its budget is not looked at.
         within: dB of PSNR that the student may lose to the vanilla teacher on the views to choose by.
         save_every: seconds between checkpoints.
@@ -103,9 +109,6 @@ class Search:
         found: the smallest student within the tolerance; None until the end, and where none is.
         largest: the largest that was tried.
         frontier: the file that tells of all that were tried.
-
-    Raises:
-        SceneError: no view is held out.
     """
 
     def __init__(
@@ -117,8 +120,6 @@ class Search:
         within: float,
         save_every: float = SAVE_EVERY,
     ) -> None:
-        if not scene.test:
-            raise SceneError(f"{scene.path}: holds out no view to search by; add --test-every 8")
         self.directory, self.frontier = directory, directory.path / FRONTIER_FILE
         self.found: Point | None = None
         self.largest: Point | None = None

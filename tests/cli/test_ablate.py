@@ -130,6 +130,15 @@ def test_another_recipe_or_resolution_is_refused(finished: Path, capsys: pytest.
     assert (finished / "ablation.json").read_bytes() == before
 
 
+def test_what_failed_before_training_can_be_asked_for_otherwise(
+    scene: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "out"
+    assert main(["ablate", str(scene), "--out", str(out), "--test-every", "0", "--device", "cpu"]) == 2
+    assert main(["ablate", str(scene), "--out", str(out), *flags(recipe), "--variants", "photos-only"]) == 0
+    assert len(qualities(out)) == 6
+
+
 def test_within_searches_and_says_where_the_frontier_is(
     scene: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -48,14 +48,14 @@ def test_rates_and_gaps() -> None:
 
 
 def test_seconds_of_stages() -> None:
-    arrivals = [
+    steps = [
         (0.0, "trunk", 0),
         (1.0, "trunk", 10),
         (4.0, "student", 0),
         (4.5, "student", 10),
         (5, "lone", 0),
     ]
-    assert stage_seconds(arrivals) == {"trunk": 1.0, "student": 0.5}
+    assert stage_seconds(steps) == {"trunk": 1.0, "student": 0.5}
 
 
 def test_a_trend_and_its_error() -> None:

@@ -33,7 +33,7 @@ WITHIN = 0.2
 def begin(path: Path, within: float = WITHIN, scene: Scene = SCENE) -> Search:
     directory = RunDirectory(path)
     if not directory.exists:
-        begin_search(directory, within)
+        begin_search(directory, within, scene)
         directory.create(RunPlan(Path("/tiny"), SceneOptions(), recipe(), "cpu"))
     return Search(directory, scene, directory.load(), torch.device("cpu"), within)
 
@@ -149,9 +149,9 @@ def test_tolerances():
 def test_what_was_begun_is_remembered(tmp_path: Path):
     directory = RunDirectory(tmp_path)
     assert searched_within(directory) is None
-    begin_search(directory, 0.3)
+    begin_search(directory, 0.3, SCENE)
     assert searched_within(directory) == 0.3
-    begin_search(directory, None)
+    begin_search(directory, None, SCENE)
     assert searched_within(directory) is None
     (tmp_path / "search.json").write_text("{}")
     with pytest.raises(RunError, match=r"search\.json"):
@@ -161,3 +161,4 @@ def test_what_was_begun_is_remembered(tmp_path: Path):
 def test_a_scene_without_held_out_views_is_refused(tmp_path: Path):
     with pytest.raises(SceneError, match="holds out no view"):
         begin(tmp_path, scene=dataclasses.replace(SCENE, test=()))
+    assert list(tmp_path.iterdir()) == []
