@@ -22,7 +22,7 @@ from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError, RunError, SplatError
-from gaussians.io import read_splat
+from gaussians.io import read_splat, readable_suffixes
 from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
@@ -194,10 +194,21 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     recipe = make_recipe(flags, default)
     # Without photos the first teacher is looked at from all sides.
     scene = absolute(flags.scene) if flags.scene else next(iter(given.values()), DEMO)
+    recipe = _within_splat(recipe, scene)
     directory = RunDirectory(flags.out or free_directory(scene.stem if scene.is_file() else scene.name))
     directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
     return RunPlan(scene, options, recipe, flags.device or "auto", given), directory
+
+
+def _within_splat(recipe: Recipe, scene: Path) -> Recipe:
+    """The recipe with no more SH degrees than a splat has that is learnt from: there is nothing to learn."""
+    if not scene.is_file() or scene.suffix.lower() not in readable_suffixes():
+        return recipe
+    optimise = recipe.student.optimise
+    degree = min(optimise.sh_degree, read_splat(scene).sh_degree)
+    optimise = dataclasses.replace(optimise, sh_degree=degree)
+    return dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, optimise=optimise))
 
 
 def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
@@ -231,6 +242,7 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
         default = flags.recipe or plan.recipe.name
         recipe = make_recipe(dataclasses.replace(flags, recipe=default), default)
+        recipe = _within_splat(recipe, plan.scene)
     for name, wanted, there in (
         ("the recipe", recipe, plan.recipe),
         ("how the scene is read", options, plan.options),
