@@ -16,7 +16,7 @@ from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having
 from gaussians.errors import RecipeError, RunError, SplatError
-from gaussians.io import read_splat
+from gaussians.io import read_splat, readable_suffixes
 from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
@@ -142,6 +142,7 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     recipe = _recipe(flags, default)
     # Without photos the first teacher is looked at from all sides.
     scene = absolute(flags.scene) if flags.scene else next(iter(given.values()), DEMO)
+    recipe = _within_splat(recipe, scene)
     directory = RunDirectory(flags.out or free_directory(scene.stem if scene.is_file() else scene.name))
     directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
@@ -154,6 +155,16 @@ def _recipe(flags: Flags, default: str) -> Recipe:
     if flags.independent:
         recipe = dataclasses.replace(recipe, teachers=dataclasses.replace(recipe.teachers, fork=0))
     return recipe
+
+
+def _within_splat(recipe: Recipe, scene: Path) -> Recipe:
+    """The recipe with no more SH degrees than a splat has that is learnt from: there is nothing to learn."""
+    if not scene.is_file() or scene.suffix.lower() not in readable_suffixes():
+        return recipe
+    optimise = recipe.student.optimise
+    degree = min(optimise.sh_degree, read_splat(scene).sh_degree)
+    optimise = dataclasses.replace(optimise, sh_degree=degree)
+    return dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, optimise=optimise))
 
 
 def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
@@ -186,6 +197,7 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     recipe = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
         recipe = _recipe(flags, plan.recipe.name)
+        recipe = _within_splat(recipe, plan.scene)
         if searched_within(directory) is not None:  # the budget is what the search finds, not the flags'
             recipe = having(student__budget=plan.recipe.student.budget)(recipe)
     for name, wanted, there in (

@@ -21,7 +21,7 @@ from gaussians.raster import rasterize
 VIEWS = 160  # poses around a splat without cameras
 _SIZE = (640, 480)  # px
 _FIELD = 50.0  # degrees across
-_REACH = 0.9  # of the opaque mass lies within what is called its radius
+_REACH = 0.97  # of the opaque mass lies within what is called its radius
 _STEEPEST = 60.0  # degrees above and below the horizon of poses: captures seldom look straight down
 _ROOM = (0.9, 0.25)  # enclosed: this opaque, and this far away x radius, in the median over directions
 _PROBE = 24  # px, of the six square pictures that tell a room from an object
