@@ -11,7 +11,7 @@ import torch
 from gaussians.camera import Camera
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK, Stage, label_weights, plan
 from gaussians.distill.recipe import Recipe
-from gaussians.errors import DistilleryError, RunError, SceneError
+from gaussians.errors import DistilleryError, RunError, SceneError, SplatError
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Progress, Scene, SceneOptions, View, load_scene
@@ -23,6 +23,7 @@ from gaussians.session.ground import Ground
 from gaussians.session.history import History
 from gaussians.session.messages import SceneOpened
 from gaussians.session.metrics import MetricsLog
+from gaussians.session.scenes import load_views
 from gaussians.session.weights import last_weights
 from gaussians.train.parameters import FIELDS
 
@@ -86,8 +87,8 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
         options = replace(options, cache=None)  # the studio finds cameras before it knows the run's folder
     scene, problem = None, None
     try:
-        scene = load_scene(planned.scene, options, progress)
-    except SceneError as error:
+        scene = load_views(planned.scene, options, progress)
+    except (SceneError, SplatError) as error:
         problem = error
     metrics = tuple(MetricsLog(directory.metrics).lines())
     weights = last_weights(metrics) or label_weights(planned.recipe, planned.teacher_names)

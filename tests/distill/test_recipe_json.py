@@ -60,7 +60,7 @@ def test_missing_options_have_their_default_and_whole_numbers_serve_as_floats() 
         ({"teachers": {"fork": 30_001}}, "teachers.fork"),
         ({"teachers": {"optimise": {"densify": {"absgrad": 1}}}}, "true or false"),
         ({"student": {"route": "cloud"}}, "student.route"),
-        ({"student": {"simplify": {"importance": "opacity"}}}, "student.simplify.importance"),
+        ({"student": {"simplify": {"importance": "size"}}}, "student.simplify.importance"),
         ({"student": {"simplify": {"start": 2000}}}, "student.simplify.start"),
         ({"student": {"simplify": {"stop": 30_000}}}, "student.simplify.stop"),
         ({"student": {"route": "points", "simplify": {"start": 1000}}}, "student.simplify.start"),
