@@ -15,7 +15,8 @@ class Mode(Enum):
     DIVIDER = "Divider"
     FADE = "Fade"
     FLIP = "Flip"
-    ERROR = "Error map"
+    ERROR = "Error"
+    FLIP_MAP = "FLIP map"
 
 
 _TABLE = heat_colors(np.linspace(0, 1, 256))
@@ -50,6 +51,12 @@ def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return ((apart.sum(axis=2) + 1) // 3).astype(np.uint8)
 
 
+def mean_difference(first: np.ndarray, second: np.ndarray) -> float:
+    """The mean of the absolute difference, 0 to 1; of two sizes, as `composed` has it."""
+    second = resampled(second, first.shape[1], first.shape[0])
+    return float(difference(first, second).mean()) / 255
+
+
 def error_map(first: np.ndarray, second: np.ndarray, most: float) -> np.ndarray:
     """The absolute difference in colour, [H, W, 3] uint8; `most` (0 to 1) and beyond is the lightest."""
     scale = np.minimum(np.arange(256) / (255 * most), 1.0)
@@ -57,10 +64,16 @@ def error_map(first: np.ndarray, second: np.ndarray, most: float) -> np.ndarray:
     return table[difference(first, second)]
 
 
+def flip_colors(error: np.ndarray) -> np.ndarray:
+    """A FLIP map [H, W] uint8 (255: an error of 1) in colour, [H, W, 3] uint8."""
+    return _TABLE[error]
+
+
 def composed(
     mode: Mode, first: np.ndarray, second: np.ndarray, share: float, flipped: bool, most: float
 ) -> np.ndarray:
-    """The comparison as the mode has it. Of two sizes, the second image is sampled at the first's pixels.
+    """The comparison as the mode has it, which is not FLIP_MAP. Of two sizes, the second image is sampled at
+    the first's pixels.
 
     Args:
         mode: how.

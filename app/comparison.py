@@ -1,8 +1,11 @@
 """What the comparison cell shows: which two models, and how."""
 
-from app.compare import Mode
+import numpy as np
+
+from app.compare import Mode, composed, flip_colors, mean_difference
 from app.state import PHOTO
 from gaussians.distill.pipeline import STUDENT
+from gaussians.session.flip_process import FlipMap
 
 
 class Comparison:
@@ -15,11 +18,27 @@ class Comparison:
         self.share = 0.5
         self.flipped = False
         self.most = 0.25
+        self.mean: float | None = None  # of the error that is shown
 
     def choose(self, which: str, model: str) -> None:
         """Compare this model, as "first" or as "second"; it stays chosen as long as there is one."""
         self._chosen.add(which)
         setattr(self, which, model)
+
+    def image(self, first: np.ndarray, second: np.ndarray, flip: FlipMap | None) -> np.ndarray:
+        """Two images [H, W, 3] uint8 compared as chosen; notes the mean of the error that is shown.
+
+        Args:
+            first, second: of the two models.
+            flip: their FLIP map; without, its place is taken by the second image.
+        """
+        self.mean = None
+        if self.mode is Mode.FLIP_MAP:
+            self.mean = None if flip is None else flip.mean
+            return second if flip is None else flip_colors(flip.error)
+        if self.mode is Mode.ERROR:
+            self.mean = mean_difference(first, second)
+        return composed(self.mode, first, second, self.share, self.flipped, self.most)
 
     def settle(self, models: tuple[str, ...]) -> None:
         """Keep to models that there are: those chosen, else ground truth and the student."""

@@ -1,6 +1,7 @@
 """From lines of metrics.jsonl to the curves of the plots, as they come in."""
 
-import itertools
+import math
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any
@@ -13,11 +14,16 @@ LONGEST_STEP = 30.0  # seconds between two lines that count as training and not 
 
 
 class Curve:
-    """Values over x, which never goes back except by `cut`."""
+    """Values over x, which never goes back except where a resumed run replaces what it does again.
+
+    Attributes:
+        version: grows with each point.
+    """
 
     def __init__(self) -> None:
-        self.x: list[float] = []
-        self.y: list[float] = []
+        # Arrays of doubles, which NumPy reads without a copy: a long run has 100,000 points.
+        self.x, self.y = array("d"), array("d")
+        self.version = 0
 
     def add(self, x: float, y: float) -> None:
         """Append a point; what lies at or beyond `x` (of a run that was resumed earlier) is replaced."""
@@ -26,19 +32,37 @@ class Curve:
             del self.x[keep:], self.y[keep:]
         self.x.append(x)
         self.y.append(y)
+        self.version += 1
 
-    def drawn(self, most: int = MOST_POINTS) -> tuple[list[float], list[float]]:
-        """At most `most` points: of each stretch its lowest and highest, so that no spike is lost."""
-        if len(self.x) <= most:
-            return self.x, self.y
-        y = np.asarray(self.y)
-        edges = np.linspace(0, len(y), most // 2 + 1).astype(int)
-        picked: list[int] = []
-        for start, stop in itertools.pairwise(edges):
-            low, high = start + int(y[start:stop].argmin()), start + int(y[start:stop].argmax())
-            picked.extend(sorted({low, high}))
-        picked[0], picked[-1] = 0, len(y) - 1
-        return [self.x[index] for index in picked], [self.y[index] for index in picked]
+    def drawn(
+        self, most: int = MOST_POINTS, low: float = -math.inf, high: float = math.inf
+    ) -> tuple[list[float], list[float]]:
+        """At most `most` points: of each stretch its lowest and highest, so that no spike is lost.
+
+        Args:
+            most: at least 8.
+            low, high: what is seen of x: the points are spent on it; but the curve's two ends stay.
+        """
+        if not self.x:
+            return [], []
+        x, y = np.frombuffer(self.x), np.frombuffer(self.y)
+        # One more on either side, for the lines that leave what is seen.
+        first = max(0, int(np.searchsorted(x, low)) - 1)
+        last = min(len(x), int(np.searchsorted(x, high, side="right")) + 1)
+        size = -(-(last - first) // ((most - 4) // 2))  # of a stretch
+        if last - first <= most - 2:
+            picked = np.arange(first, last)
+        else:
+            whole = (last - first) // size * size
+            stretches = y[first : first + whole].reshape(-1, size)
+            starts = first + size * np.arange(len(stretches))
+            rest = y[first + whole : last]
+            ends = [first + whole + int(at) for at in (rest.argmin(), rest.argmax())] if len(rest) else []
+            picked = np.concatenate(
+                [starts + stretches.argmin(axis=1), starts + stretches.argmax(axis=1), ends]
+            ).astype(int)
+        picked = np.unique(np.concatenate([[0], picked, [len(x) - 1]]))
+        return x[picked].tolist(), y[picked].tolist()
 
     def at(self, x: float) -> float | None:
         """The value of the point nearest to x, within the curve; None outside of it."""

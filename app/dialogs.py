@@ -1,37 +1,35 @@
-"""Windows in front of the window: errors, shortcuts, closing, loading, what to open."""
+"""Windows in front of the window: errors, shortcuts, settings, closing. One at a time."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import dearpygui.dearpygui as dpg
 
-from app import text
 from app.containers import inside
-from app.keys import calling
+from app.open_dialog import TAG as START_PAGE
+from app.open_dialog import OpenDialog
 from app.settings import SCALES
 from app.studio import Studio
 from app.theme import Look
-from gaussians.cli.distill import DEMO
-from gaussians.io import readable_suffixes
 from gaussians.session.messages import Failed
 
 SHORTCUTS = (
-    ("Drag, left button", "orbit"),
-    ("Drag, right or middle button", "pan (also: Shift and left button)"),
-    ("Wheel", "zoom"),
-    ("W A S D, Q E", "fly; down and up"),
-    ("N, P", "next and previous photo's place"),
-    ("R", "camera back to where it began"),
-    ("Double-click, Esc", "enlarge a cell; back to the grid"),
-    ("Right-click", "hide or swap a cell"),
-    ("1 to 9", "show or hide a cell"),
-    ("C, F", "compare; flip between the two images"),
-    ("Space", "start, pause, continue"),
-    ("Ctrl+O, Ctrl+E, Ctrl+Q", "open; export; close"),
-    ("Ctrl + and Ctrl -", "larger and smaller text"),
-    ("F1", "this list"),
+    ("Drag, left button", "Orbit"),
+    ("Drag, right or middle button", "Pan (also: Shift and left button)"),
+    ("Wheel", "Zoom"),
+    ("W A S D, Q E", "Fly; down and up"),
+    ("N, P", "Next and previous photo's place"),
+    ("R", "Camera back to where it began"),
+    ("Double-click, Esc", "Enlarge a cell; back to the grid"),
+    ("Right-click", "Enlarge, hide or swap a cell"),
+    ("1 to 9", "Show or hide a cell"),
+    ("C, F", "Compare; flip between the two images"),
+    ("Space", "Start, pause, continue"),
+    ("Ctrl+O, Ctrl+E, Ctrl+Q", "Open; export; close"),
+    ("Ctrl + and Ctrl -", "Larger and smaller text"),
+    ("F1", "This list"),
 )
+UNCLOSED = ("saving dialog",)  # it goes away by itself
 FRAMES_BETWEEN = 3
 
 
@@ -49,6 +47,8 @@ class Dialogs:
         self._open: int | str | None = None
         self._failed: Failed | None = None
         self._closed = -FRAMES_BETWEEN  # the frame in which the last one was put away
+        self._on_enter: Callable[[], None] = self.close
+        self.opening = OpenDialog(studio, look, self.window, self.close)
 
     @property
     def is_open(self) -> bool:
@@ -98,18 +98,21 @@ class Dialogs:
                     self._look.primary,
                 )
                 dpg.add_button(label="Copy", tag="error copy", callback=lambda: self._copy())
+                dpg.bind_item_theme(dpg.add_text("", tag="error copied"), self._look.faint)
 
     def shortcuts(self) -> None:
         """List keys and mouse."""
         with self.window("Keys and mouse", 520, tag="shortcuts dialog"):
-            with inside(dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)):
+            table = dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)
+            dpg.bind_item_theme(table, self._look.dense)
+            with inside(table):
                 dpg.add_table_column(init_width_or_weight=1)
                 dpg.add_table_column(init_width_or_weight=1.3)
                 for keys, what in SHORTCUTS:
                     with inside(dpg.add_table_row()):
                         dpg.bind_item_font(dpg.add_text(keys), self._look.bold)
                         dpg.add_text(what)
-            dpg.add_spacer(height=4)
+            dpg.add_spacer(height=self._px(4))
             dpg.add_button(label="Close", tag="shortcuts close", callback=lambda: self.close())
 
     def settings(self) -> None:
@@ -135,6 +138,7 @@ class Dialogs:
                 format="%d %%",
                 width=-1,
                 clamped=True,
+                no_input=True,
                 tag="preview share",
                 callback=lambda _, percent: studio.set_preview_share(percent / 100),
             )
@@ -144,7 +148,7 @@ class Dialogs:
 
     def closing(self, leave: Callable[[], None]) -> None:
         """Ask before a run is stopped."""
-        with self.window("Stop training and close?", 440, tag="closing dialog"):
+        with self.window("Stop training and close?", 440, tag="closing dialog", on_enter=leave):
             dpg.add_text("The run is saved first; open it again and press Resume to go on.", wrap=0)
             dpg.add_spacer(height=4)
             with inside(dpg.add_group(horizontal=True)):
@@ -158,59 +162,49 @@ class Dialogs:
             dpg.add_text("The window closes when the run is saved.", wrap=0)
 
     def start_page(self) -> None:
-        """What can be opened: the demo, a folder, a splat file, recent ones."""
-        with self.window("Open", 520, tag="start page"):
-            for label, tag, what, callback in (
-                (
-                    "Demo scene",
-                    "open demo",
-                    "64 pictures of a still life, ready to train",
-                    lambda: self._pick(DEMO),
-                ),
-                (
-                    "Folder…",
-                    "open folder",
-                    "photos, a COLMAP or transforms.json scene, or a run",
-                    self.pick_folder,
-                ),
-                ("Splat file…", "open splat", "view " + ", ".join(readable_suffixes()), self.pick_splat),
-            ):
-                with inside(dpg.add_group(horizontal=True)):
-                    button = dpg.add_button(label=label, tag=tag, width=self._px(120))
-                    dpg.configure_item(button, callback=calling(callback))
-                    dpg.bind_item_theme(dpg.add_text(what), self._look.faint)
-            recent = self._studio.settings.recent
-            dpg.add_spacer(height=4)
-            dpg.bind_item_font(dpg.add_text("Recent"), self._look.bold)
-            if not recent:
-                dpg.bind_item_theme(dpg.add_text("What you open is listed here."), self._look.faint)
-            for path in recent:
-                dpg.add_selectable(
-                    label=text.shortened(str(path), 62),
-                    user_data=path,
-                    callback=lambda _, __, path: self._pick(path),
-                )
+        """What can be opened."""
+        self.opening.start_page()
 
-    def pick_folder(self) -> None:
-        """Let the user choose a folder."""
-        self._file_dialog(directory_selector=True)
+    def press(self, key: int) -> None:
+        """A key went down while a dialog is in front."""
+        if key == dpg.mvKey_Escape:
+            if self._open not in UNCLOSED:
+                self.close()
+        elif self._open == START_PAGE:
+            self.opening.press(key)
+        elif key in (dpg.mvKey_Return, dpg.mvKey_NumPadEnter):
+            self._on_enter()
 
-    def pick_splat(self) -> None:
-        """Let the user choose a splat file."""
-        self._file_dialog(directory_selector=False)
+    def window(
+        self,
+        title: str,
+        width: int,
+        *,
+        tag: str,
+        closable: bool = True,
+        on_enter: Callable[[], None] | None = None,
+    ) -> Any:
+        """A modal window in the middle; what was in front goes away.
 
-    def window(self, title: str, width: int, *, tag: str, closable: bool = True) -> Any:
-        """A modal window in the middle; what was in front goes away."""
-        self.close()
-        wide, high = self._px(width), dpg.get_viewport_client_height()
+        Args:
+            title: its first line.
+            width: px at scale 1.
+            tag: one for each dialog.
+            closable: whether it has a cross.
+            on_enter: what the Enter key does; None: it puts the dialog away.
+        """
+        if not (self._open == tag and self.is_open):
+            self.close()
+        high = dpg.get_viewport_client_height()
+        wide = min(self._px(width), dpg.get_viewport_client_width() - self._px(24))
         place = [max(0, (dpg.get_viewport_client_width() - wide) // 2), high // 8]
-        self._open = tag
-        sizes = {"width": wide, "min_size": (wide, 40), "max_size": (wide, high * 3 // 4)}
+        self._open, self._on_enter = tag, on_enter or self.close
+        sizes = {"width": wide, "min_size": (wide, 40), "max_size": (wide, high - high // 8 - self._px(12))}
         if dpg.does_item_exist(
             tag
         ):  # kept and filled anew: the toolkit shows no modal window that was deleted
             dpg.delete_item(tag, children_only=True)
-            dpg.configure_item(tag, show=True, pos=place, **sizes)
+            dpg.configure_item(tag, show=True, label=title, pos=place, **sizes)
         else:
             dpg.add_window(
                 label=title,
@@ -225,33 +219,6 @@ class Dialogs:
             )
         return inside(tag)
 
-    def _file_dialog(self, *, directory_selector: bool) -> None:
-        self.close()
-        recent = self._studio.settings.recent
-        at = recent[0].parent if recent and recent[0].parent.is_dir() else Path.cwd()
-        with inside(
-            dpg.add_file_dialog(
-                directory_selector=directory_selector,
-                modal=True,
-                width=self._px(680),
-                height=self._px(420),
-                default_path=str(at),
-                callback=self._picked,
-                tag="file dialog",
-                cancel_callback=lambda: self.close(),
-            )
-        ):
-            if not directory_selector:
-                dpg.add_file_extension("Splats{" + ",".join(readable_suffixes()) + "}")
-        self._open = "file dialog"
-
-    def _picked(self, _: Any, chosen: dict[str, Any]) -> None:
-        self._pick(Path(chosen["file_path_name"]))
-
-    def _pick(self, path: Path) -> None:
-        self.close()
-        self._studio.open(path)
-
     def _scale(self, name: str) -> None:
         scale = next((scale for scale in SCALES if f"{scale:.0%}" == name), None)
         self._studio.settings.scale = scale
@@ -261,6 +228,7 @@ class Dialogs:
         if self._failed is not None:
             parts = (self._failed.what, self._failed.advice, self._failed.details)
             dpg.set_clipboard_text("\n\n".join(part for part in parts if part))
+            dpg.set_value("error copied", "Copied")
 
     def _px(self, size: float) -> int:
         return round(size * dpg.get_global_font_scale())

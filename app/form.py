@@ -1,6 +1,7 @@
 """The form of a recipe: what widget each option wants, from the recipe's dataclasses and nothing else."""
 
 import dataclasses
+import re
 import typing
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,15 @@ def label(name: str) -> str:
     words = [_WORDS.get(word, word) for word in name.split("_")]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
+
+
+def names_option(error: str, path: str) -> bool:
+    """Whether an error of a recipe is about this option: by its dotted path, or its name and value first."""
+    name = path.rpartition(".")[2]
+    return (
+        error.startswith(f'{name} "')
+        or re.search(rf"(?<![\w.]){re.escape(path)}(?!\.?\w)", error) is not None
+    )
 
 
 def recipe_form() -> Group:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 GAP = 6  # px between cells
+SPARED = 16  # px of a cell's width that may be given up for its aspect
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,15 @@ class Rect:
         return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
 
     def fitted(self, aspect: float) -> "Rect":
-        """The largest rectangle of this aspect (width over height) in the middle of it, in whole pixels."""
-        width = min(self.width, self.height * aspect)
-        width, height = max(1, math.floor(width)), max(1, math.floor(width / aspect))
+        """A rectangle of this aspect (width over height) in the middle of it, in whole pixels.
+
+        Nearly the largest: of those up to SPARED px narrower than that, the one nearest to the aspect, since
+        what is missing to it shows as a dark rim of photos, and as an error where they are compared.
+        """
+        widest = max(1, math.floor(min(self.width, math.floor(self.height) * aspect)))
+        widths = range(widest, max(0, widest - SPARED), -1)
+        width = min(widths, key=lambda w: round(abs(w / aspect - round(w / aspect)), 2))
+        height = max(1, round(width / aspect))
         return Rect(self.x + (self.width - width) // 2, self.y + (self.height - height) // 2, width, height)
 
 

@@ -1,7 +1,7 @@
 """Bytes into the toolkit's textures, by OpenGL itself.
 
-The toolkit takes images as floats only, converts and uploads every texture in every frame, changed or not, and
-shows them a frame late. Where it draws by OpenGL, we write bytes into its textures, when they change.
+The toolkit takes images as floats only, converts and uploads every texture in every frame, changed or not,
+and shows them a frame late. Where it draws by OpenGL, we write bytes into its textures, when they change.
 """
 
 import ctypes

@@ -49,16 +49,19 @@ class OrbitControl:
         up: [3] the world's up.
         centre: [3] what to orbit about at first.
         extent: size of the scene in world units; sets the speed of flight.
+        name: of the dataset view that home is; None: of none.
     """
 
-    def __init__(self, home: Camera, up: np.ndarray, centre: np.ndarray, extent: float) -> None:
+    def __init__(
+        self, home: Camera, up: np.ndarray, centre: np.ndarray, extent: float, name: str | None = None
+    ) -> None:
         self._up = glm.normalize(glm.dvec3(*map(float, up)))
         self._centre = glm.dvec3(*map(float, centre))
         self._extent = max(float(extent), 1e-6)
-        self._home, self._lens = home, home
+        self._home, self._home_name, self._lens = home, name, home
         self._pose = self._pose_of(home)
         self._transition: _Transition | None = None
-        self._dataset: str | None = None
+        self._dataset = name
 
     @property
     def pose(self) -> Pose:
@@ -126,17 +129,12 @@ class OrbitControl:
 
     def reset(self) -> None:
         """Go back to where it began."""
-        self.jump(self._home, None)
+        self.jump(self._home, self._home_name)
 
     def jump(self, camera: Camera, name: str | None) -> None:
         """Go to a dataset camera smoothly, and take its lens. `name`: of the dataset view; None: of none."""
         self._transition = _Transition(self._pose, self._pose_of(camera), self._lens)
         self._lens, self._dataset = camera, name
-
-    def place(self, camera: Camera, name: str | None) -> None:
-        """Be at a dataset camera at once."""
-        self._transition = None
-        self._pose, self._lens, self._dataset = self._pose_of(camera), camera, name
 
     def advance(self, seconds: float) -> bool:
         """Let time pass; whether the camera moved by it."""

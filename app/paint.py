@@ -54,7 +54,9 @@ def draw_bar(scale: float, texture: int | str, place: Rect, most: str) -> None:
     dpg.draw_text((right + pad, y), most, color=FAINT, size=size, parent=DRAWING)
 
 
-def draw_comparison(scale: float, bar: int | str, place: Rect, comparison: Comparison, there: bool) -> None:
+def draw_comparison(
+    scale: float, bar: int | str, place: Rect, comparison: Comparison, there: bool, waits: str | None = None
+) -> None:
     """Which two models are compared, and by the mode the divider's handle or the colour bar.
 
     Args:
@@ -63,19 +65,30 @@ def draw_comparison(scale: float, bar: int | str, place: Rect, comparison: Compa
         place: of the cell.
         comparison: what it shows.
         there: whether its image is.
+        waits: why there is no FLIP map, where there will be none.
     """
     first, second = text.model(comparison.first), text.model(comparison.second)
     if comparison.mode is Mode.FLIP:
         draw_plate(scale, place, place.x, second if comparison.flipped else first, "F flips")
     elif comparison.mode is Mode.ERROR:
-        draw_plate(scale, place, place.x, f"{first} against {second}", "absolute difference")
+        draw_plate(scale, place, place.x, f"{first} against {second}", _with_mean("difference", comparison))
         if there:
             draw_bar(scale, bar, place, f"{comparison.most:g}")
+    elif comparison.mode is Mode.FLIP_MAP and comparison.mean is None:
+        draw_plate(scale, place, place.x, second, waits or "FLIP follows when the camera rests")
+    elif comparison.mode is Mode.FLIP_MAP:
+        draw_plate(scale, place, place.x, f"{first} against {second}", _with_mean("FLIP", comparison))
+        if there:
+            draw_bar(scale, bar, place, "1")
     else:
         draw_plate(scale, place, place.x, first)
         draw_plate(scale, place, place.x + place.width, second, right=True)
     if comparison.mode is Mode.DIVIDER and there:
         _draw_handle(scale, place.x + comparison.share * place.width, place.y + place.height / 2)
+
+
+def _with_mean(name: str, comparison: Comparison) -> str:
+    return name if comparison.mean is None else f"{name}, mean {comparison.mean:.4f}"
 
 
 def _draw_handle(scale: float, x: float, y: float) -> None:

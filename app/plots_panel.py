@@ -3,18 +3,14 @@
 import dearpygui.dearpygui as dpg
 
 from app.containers import inside
+from app.curves import Curve
+from app.plot_reading import MARKED, PLOTS, Reading
 from app.studio import Studio
 from app.theme import DIM, SERIES, Look, line
 
-PLOTS = (
-    ("psnr", "PSNR on held-out views", "step", "dB", ".2f"),
-    ("loss", "Loss, by model and term", "step", "weighted", ".4f"),
-    ("count", "Gaussians", "step", "", ",.0f"),
-    ("rate", "Training rate", "minutes", "steps/s", ".1f"),
-    ("memory", "Memory", "minutes", "MB", ",.0f"),
-)
-HEIGHT = 190  # px at scale 1
-MARKED = ("loss", "psnr")
+HEIGHT = 200  # px at scale 1
+SETTLED = 4  # frames after which an axis has followed what it was told
+SAME = 0.02  # of what there is of x: a range that differs by less at both ends is all of it
 
 
 class PlotsPanel:
@@ -25,12 +21,20 @@ class PlotsPanel:
         self._themes = [line(colour) for colour in SERIES]
         self._mark_theme = line((*DIM, 255))
         self._curves: object = None
-        self._version = -1
+        self._drawn: dict[str, tuple] = {}  # by a curve's tag: what was drawn of it
+        self._fitted: dict[str, tuple[float, float, int]] = {}  # the first and the last x, and the frame
+        self._zoomed: set[str] = set()
         self._marks: dict[str, int] = {}
         self._scale = 0.0
+        self._reading = Reading(look)
+
+    def hide(self) -> None:
+        """The panel is not seen."""
+        self._reading.hide()
 
     def build(self, parent: int | str) -> None:
         """Make the widgets."""
+        self._reading.build()
         with inside(dpg.add_group(parent=parent)):
             empty = "Curves appear here while a run is trained, or when a run is opened."
             dpg.bind_item_theme(dpg.add_text(empty, tag="no curves", wrap=0), self._look.faint)
@@ -48,17 +52,16 @@ class PlotsPanel:
                         )
                     ):
                         dpg.add_plot_legend(location=dpg.mvPlot_Location_NorthEast, no_menus=True)
-                        dpg.add_plot_axis(dpg.mvXAxis, tag=f"x {name}")
-                        dpg.add_plot_axis(dpg.mvYAxis, label=along, tag=f"y {name}")
-                    dpg.bind_item_theme(dpg.add_text(across, tag=f"reading {name}", wrap=0), self._look.faint)
-                with inside(dpg.add_tooltip(f"plot title {name}", delay=0.2)):
-                    dpg.add_text("Wheel: zoom. Drag: move. Double-click: all of it. Legend: hide a curve.")
+                        # The toolkit keeps a line free for an axis' label, so there is one.
+                        dpg.add_plot_axis(dpg.mvXAxis, label=across, tag=f"x {name}")
+                        dpg.add_plot_axis(dpg.mvYAxis, label=along, tag=f"y {name}", no_label=not along)
 
     def refresh(self) -> None:
         """Follow the curves; read values under the mouse."""
         curves = self._studio.state.curves
         if self._curves is not curves:
-            self._curves, self._version, self._marks = curves, -1, {}
+            self._curves, self._drawn, self._marks = curves, {}, {}
+            self._zoomed.clear()
             for name, *_ in PLOTS:
                 dpg.delete_item(f"y {name}", children_only=True)
         scale = dpg.get_global_font_scale()
@@ -66,52 +69,64 @@ class PlotsPanel:
             self._scale = scale
             for name, *_ in PLOTS:
                 dpg.configure_item(f"plot {name}", height=round(HEIGHT * scale))
-        if curves.version != self._version:
-            self._version = curves.version
-            self._draw()
-        self._draw_marks()
-        self._read()
-
-    def _draw(self) -> None:
-        plots = self._studio.state.curves.plots
-        dpg.configure_item("no curves", show=not any(plots.values()))
+        dpg.configure_item("no curves", show=not any(curves.plots.values()))
+        hovered = None
         for name, *_ in PLOTS:
-            dpg.configure_item(f"plot group {name}", show=bool(plots[name]))
-            for number, (label, curve) in enumerate(plots[name].items()):
-                tag = f"curve {name} {label}"
-                x, y = curve.drawn()
-                if dpg.does_item_exist(tag):
-                    dpg.set_value(tag, [x, y])
-                else:
-                    dpg.add_line_series(x, y, label=label, tag=tag, parent=f"y {name}")
-                    dpg.bind_item_theme(tag, self._themes[number % len(self._themes)])
-            if not dpg.is_item_hovered(f"plot {name}"):  # whoever zooms is not disturbed
-                dpg.fit_axis_data(f"x {name}")
-                dpg.fit_axis_data(f"y {name}")
+            plot = curves.plots[name]
+            dpg.configure_item(f"plot group {name}", show=bool(plot))
+            if plot:
+                self._draw(name, plot)
+                self._draw_marks(name)
+                hovered = name if dpg.is_item_hovered(f"plot {name}") else hovered
+        self._reading.refresh(hovered, curves, self._studio.state.marks)
 
-    def _draw_marks(self) -> None:
-        """A vertical line at each step of the student where the teachers' weights were changed."""
+    def _draw(self, name: str, plot: dict[str, Curve]) -> None:
+        """Draw what is new, as finely as what is seen of x allows."""
+        if dpg.is_item_hovered(f"plot {name}"):
+            self._note_zoom(name)
+        low, high = dpg.get_axis_limits(f"x {name}") if name in self._zoomed else (-1e300, 1e300)
+        news = False
+        for number, (label, curve) in enumerate(plot.items()):
+            tag = f"curve {name} {label}"
+            key = (curve.version, low, high)
+            if self._drawn.get(tag) == key:
+                continue
+            self._drawn[tag], news = key, True
+            x, y = curve.drawn(low=low, high=high)
+            if dpg.does_item_exist(tag):
+                dpg.set_value(tag, [x, y])
+            else:
+                dpg.add_line_series(x, y, label=label, tag=tag, parent=f"y {name}")
+                dpg.bind_item_theme(tag, self._themes[number % len(self._themes)])
+        if news and name not in self._zoomed:  # whoever zooms is not disturbed
+            dpg.fit_axis_data(f"x {name}")
+            dpg.fit_axis_data(f"y {name}")
+            first, last = min(c.x[0] for c in plot.values()), max(c.x[-1] for c in plot.values())
+            self._fitted[name] = (first, last, dpg.get_frame_count())
+
+    def _note_zoom(self, name: str) -> None:
+        """See whether the mouse has chosen a part of x, or by a double-click all of it again."""
+        if name not in self._fitted:
+            return
+        first, last, frame = self._fitted[name]
+        if dpg.get_frame_count() - frame < SETTLED:
+            return
+        low, high = dpg.get_axis_limits(f"x {name}")
+        if max(abs(low - first), abs(high - last)) <= SAME * (last - first):
+            self._zoomed.discard(name)
+        else:
+            self._zoomed.add(name)
+
+    def _draw_marks(self, name: str) -> None:
+        """A vertical line at each step where the teachers' weights were changed."""
         marks = self._studio.state.marks
-        for name in MARKED:
-            if self._marks.get(name, 0) != len(marks) and self._studio.state.curves.plots[name]:
-                tag = f"marks {name}"
-                if not dpg.does_item_exist(tag):
-                    dpg.add_inf_line_series(
-                        list(map(float, marks)), label="weights changed", tag=tag, parent=f"y {name}"
-                    )
-                    dpg.bind_item_theme(tag, self._mark_theme)
-                dpg.set_value(tag, [list(map(float, marks))])
-                self._marks[name] = len(marks)
-
-    def _read(self) -> None:
-        """The values of all curves at the mouse, as a line below its plot."""
-        plots = self._studio.state.curves.plots
-        for name, _, across, _, form in PLOTS:
-            words = across
-            if plots[name] and dpg.is_item_hovered(f"plot {name}"):
-                at = dpg.get_plot_mouse_pos()[0]
-                values = {label: curve.at(at) for label, curve in plots[name].items()}
-                read = [f"{label} {value:{form}}" for label, value in values.items() if value is not None]
-                place = f"{across} {at:,.0f}" if across == "step" else f"{at:.1f} {across}"
-                words = f"{place}:  " + ",  ".join(read) if read else across
-            dpg.set_value(f"reading {name}", words)
+        if name not in MARKED or self._marks.get(name, 0) == len(marks):
+            return
+        tag = f"marks {name}"
+        if not dpg.does_item_exist(tag):
+            dpg.add_inf_line_series(
+                list(map(float, marks)), label="weights changed", tag=tag, parent=f"y {name}"
+            )
+            dpg.bind_item_theme(tag, self._mark_theme)
+        dpg.set_value(tag, [list(map(float, marks))])
+        self._marks[name] = len(marks)

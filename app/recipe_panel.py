@@ -4,14 +4,16 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
+from app import text
 from app.containers import inside
-from app.form import CUSTOM, Field, Group, recipe_form
+from app.form import CUSTOM, Field, Group, names_option, recipe_form
 from app.studio import Studio
 from app.theme import Look
 from gaussians.distill.presets import recipe_names
 
 BUDGET = "student.budget"
 COLUMNS = (1.0, 1.3)  # widths of names and fields
+HELP_WIDTH = 320  # px of an option's explanation
 
 
 class RecipePanel:
@@ -28,7 +30,7 @@ class RecipePanel:
             dpg.add_text("", tag="recipe error", wrap=0, show=False)
             dpg.bind_item_theme("recipe error", self._look.bad)
             note = "A run is under way: changes are for the next one."
-            dpg.bind_item_theme(dpg.add_text(note, tag="recipe note", wrap=0, show=False), self._look.faint)
+            dpg.bind_item_theme(dpg.add_text(note, tag="recipe note", wrap=0, show=False), self._look.note)
             budget = next(field for field in self._form.all_fields() if field.path == BUDGET)
             with inside(dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)):
                 for weight in COLUMNS:
@@ -49,8 +51,7 @@ class RecipePanel:
                 dpg.add_text(budget.help)
             dpg.add_spacer(height=2)
             dpg.bind_item_theme(
-                dpg.add_text("Every option of the recipe. Hover a name for what it means.", wrap=0),
-                self._look.faint,
+                dpg.add_text("All options. Hover one for what it means.", wrap=0), self._look.note
             )
             self._build_group(self._form, open_=True)
 
@@ -69,6 +70,7 @@ class RecipePanel:
         for field in self._form.all_fields():
             if not dpg.is_item_active(field.path):
                 self._show(field, values[field.path])
+            dpg.bind_item_theme(field.path, self._look.wrong if names_option(form.error, field.path) else 0)
 
     @property
     def typing(self) -> bool:
@@ -109,10 +111,11 @@ class RecipePanel:
                 with inside(dpg.add_table_row()):
                     name = dpg.add_text(field.label)
                     self._build_field(field)
-                with inside(dpg.add_tooltip(name, delay=0.2)):
-                    dpg.add_text(field.help, wrap=320)
-                    if field.bounds:
-                        dpg.bind_item_theme(dpg.add_text(field.bounds), self._look.faint)
+                for item in (name, field.path):
+                    with inside(dpg.add_tooltip(item, delay=0.4)):
+                        dpg.add_text(field.help, wrap=HELP_WIDTH)
+                        if field.bounds:
+                            dpg.bind_item_theme(dpg.add_text(field.bounds), self._look.faint)
 
     def _build_field(self, field: Field) -> None:
         def changed(_: Any, value: Any) -> None:
@@ -122,7 +125,9 @@ class RecipePanel:
             with inside(dpg.add_group(tag=field.path)):
                 for choice in field.choices:
                     dpg.add_checkbox(
-                        label=choice, tag=f"{field.path} {choice}", callback=lambda: self._edit_set(field)
+                        label=text.model(choice),
+                        tag=f"{field.path} {choice}",
+                        callback=lambda: self._edit_set(field),
                     )
         elif field.kind == "bool":
             dpg.add_checkbox(tag=field.path, callback=changed)

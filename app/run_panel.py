@@ -6,9 +6,11 @@ import dearpygui.dearpygui as dpg
 
 from app import text
 from app.containers import inside
+from app.fitting import fitted
 from app.keys import calling
 from app.studio import Studio
 from app.theme import Look
+from gaussians.distill.pipeline import STUDENT
 from gaussians.session.messages import Continue, Pause, Step, Stop
 
 STAGES = {
@@ -16,6 +18,7 @@ STAGES = {
     "labels": "Soft labels",
     "student": "Student",
 }
+PRIMARY = ("start", "continue")
 
 
 class RunPanel:
@@ -23,13 +26,15 @@ class RunPanel:
 
     def __init__(self, studio: Studio, look: Look) -> None:
         self._studio, self._look = studio, look
-        self._buttons: tuple[tuple[str, str], ...] = ()
+        self._made: tuple = ()  # the scale, and each button's tag and label
 
     def build(self, parent: int | str) -> None:
         """Make the widgets."""
         with inside(dpg.add_group(parent=parent, tag="run panel")):
             dpg.bind_item_font(dpg.add_text("", tag="run title"), self._look.bold)
             dpg.add_text("", tag="run line", wrap=0)
+            dpg.add_text("", tag="run verdict", wrap=0, show=False)
+            dpg.bind_item_theme("run verdict", self._look.dense)
             dpg.add_group(horizontal=True, tag="run buttons")
             with inside(dpg.add_group(tag="run progress")):
                 dpg.add_text("", tag="stage line")
@@ -37,7 +42,7 @@ class RunPanel:
                 dpg.add_text("", tag="total line")
                 dpg.add_progress_bar(tag="total bar", width=-1, height=6)
             for tag in ("run line", "stage line", "total line"):
-                dpg.bind_item_theme(tag, self._look.faint)
+                dpg.bind_item_theme(tag, self._look.note)
 
     def toggle(self) -> None:
         """What the space bar does: start, pause, continue."""
@@ -57,8 +62,12 @@ class RunPanel:
         dpg.set_value("run title", studio.title)
         dpg.set_value("run line", self._line())
         self._show_buttons(scene)
-        dpg.configure_item("run progress", show=state.progress is not None)
-        if state.progress is not None:
+        verdict = self._verdict() if state.run_state == "finished" else ""
+        dpg.set_value("run verdict", verdict)
+        dpg.configure_item("run verdict", show=bool(verdict))
+        under_way = state.progress is not None and state.run_state != "finished"
+        dpg.configure_item("run progress", show=under_way)
+        if under_way:
             self._refresh_progress()
 
     @property
@@ -68,9 +77,11 @@ class RunPanel:
         return there and not state.busy and not (state.run is not None and state.run_state == "finished")
 
     def _line(self) -> str:
-        studio, state = self._studio, self._studio.state
+        state = self._studio.state
         opened = state.opened
         assert opened is not None
+        if not opened.cameras and state.run is not None:
+            return "The photos of this run can't be read. Put them back and open it again to train."
         if not opened.cameras:
             return "A splat file. Open a scene to train."
         if state.run_state == "stopping":
@@ -79,18 +90,28 @@ class RunPanel:
             return (
                 f"{len(opened.cameras)} photos, {len(opened.test)} of them held out to measure. Press Start."
             )
-        where = text.shortened(str(state.run[0]), 44)
+        where = fitted(str(state.run[0]), round(220 * dpg.get_global_font_scale()))
         if state.run_state == "finished":
             return f"Finished. Saved in {where}"
-        return f"{studio.form.name} recipe, in {where}" if state.busy else f"Saved in {where}"
+        recipe = state.run[1].name.capitalize()
+        return f"{recipe} recipe, in {where}" if state.busy else f"Not finished. Saved in {where}"
+
+    def _verdict(self) -> str:
+        """What the run was for: the student beside its first teacher."""
+        state = self._studio.state
+        teacher = next(iter(state.teachers), None)
+        counts, psnr = state.counts, state.psnr
+        if teacher is None or not all(counts.get(name) for name in (STUDENT, teacher)):
+            return ""
+        return text.verdict(
+            (counts[STUDENT], psnr.get(STUDENT)), (counts[teacher], psnr.get(teacher)), text.model(teacher)
+        )
 
     def _refresh_progress(self) -> None:
         progress = self._studio.state.progress
         assert progress is not None
         stage, running = progress.stage, self._studio.state.run_state == "training"
-        if progress.finished:
-            dpg.set_value("stage line", "All stages done")
-        elif stage is None:
+        if stage is None:
             dpg.set_value("stage line", "Starting…")
         else:
             name = STAGES.get(stage.name, f"Teacher {stage.name}")
@@ -102,7 +123,7 @@ class RunPanel:
             if progress.stage_left is not None and running:
                 parts.append(f"{text.duration(progress.stage_left)} left")
             dpg.set_value("stage line", "  ·  ".join(parts))
-        dpg.set_value("stage bar", 1.0 if progress.finished else progress.stage_share)
+        dpg.set_value("stage bar", progress.stage_share)
         parts = [f"{progress.total_share:.0%} in total"]
         if progress.total_left is not None and running:
             parts.append(text.rate(progress.rate or 0))
@@ -127,17 +148,19 @@ class RunPanel:
             wanted.append(("stop", "Stop", self._stop, "Save and end; the run can be resumed later"))
         if scene and state.run is not None and not state.busy:
             wanted.append(("anew", "New run", self._start_anew, "Begin anew, with the recipe below"))
-        names = tuple((tag, label) for tag, label, _, _ in wanted)
-        if names == self._buttons:
+        scale = dpg.get_global_font_scale()
+        made = (scale, *((tag, label) for tag, label, _, _ in wanted))
+        if made == self._made:
             return
-        self._buttons = names
+        self._made = made
         dpg.delete_item("run buttons", children_only=True)
         dpg.configure_item("run buttons", show=bool(wanted))
         for tag, label, callback, help in wanted:
-            dpg.add_button(label=label, tag=tag, parent="run buttons", callback=calling(callback))
+            wide = round((120 if tag in PRIMARY else 84) * scale)
+            dpg.add_button(label=label, tag=tag, parent="run buttons", width=wide, callback=calling(callback))
             with inside(dpg.add_tooltip(tag, delay=0.4)):
                 dpg.add_text(help)
-            if tag in ("start", "continue"):
+            if tag in PRIMARY:
                 dpg.bind_item_theme(tag, self._look.primary)
 
     def _step(self) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import dearpygui.dearpygui as dpg
 
+from app.cell_menu import MENU
 from app.dialogs import Dialogs
 from app.keys import control_down
 from app.state import COMPARE
 from app.studio import Studio
+from app.view_bar import CELLS
 
 
 class Shortcuts:
@@ -49,10 +51,12 @@ class Shortcuts:
 
     def press(self, key: int) -> None:
         """A key went down."""
-        if key == dpg.mvKey_Escape:
-            self._escape()
-        elif self._typing() or self._dialogs.is_open:
+        if self._dialogs.is_open:
+            self._dialogs.press(key)
+        elif self._typing():
             return
+        elif key == dpg.mvKey_Escape:
+            self._escape()
         elif key == dpg.mvKey_F1:
             self._dialogs.shortcuts()
         elif control_down():
@@ -63,9 +67,10 @@ class Shortcuts:
             self._number(key - dpg.mvKey_1)
 
     def _escape(self) -> None:
-        if self._dialogs.is_open:
-            self._dialogs.close()
-        else:
+        menus = [menu for menu in (MENU, CELLS) if dpg.is_item_shown(menu)]
+        for menu in menus:
+            dpg.configure_item(menu, show=False)
+        if not menus:
             self._studio.layout.shrink()
 
     def _number(self, number: int) -> None:

@@ -16,6 +16,7 @@ from gaussians.session.messages import (
     MetricsLogged,
     ModelsChanged,
     Progressed,
+    QuitFailed,
     Report,
     RunStateChanged,
     SceneOpened,
@@ -44,6 +45,8 @@ class StudioState:
         history: steps of the student that can be shown.
         failures: not shown to the user yet.
         exported: the last export that went well.
+        lost: the worker has died: nothing can be done any more but to close the window.
+        unsaved: why the run could not be saved when the window was to be closed; None else.
         version: grows with each report.
     """
 
@@ -60,6 +63,8 @@ class StudioState:
     history: tuple[int, ...] = ()
     failures: list[Failed] = field(default_factory=list)
     exported: Exported | None = None
+    lost: bool = False
+    unsaved: Failed | None = None
     curves: Curves = field(default_factory=Curves)
     version: int = 0
 
@@ -137,6 +142,25 @@ class StudioState:
         elif isinstance(report, Failed):
             self.opening, self.loading = False, None
             self.failures.append(report)
+        elif isinstance(report, QuitFailed):
+            self.unsaved = report.failed
+
+    def lose(self) -> None:
+        """The worker has died, which it does only where not even an error could be reported."""
+        self.version += 1
+        self.lost, self.run_state = True, "idle"
+        self.opening, self.loading = False, None
+        self.failures.append(self.loss)
+
+    @property
+    def loss(self) -> Failed:
+        """What is said of a worker that has died."""
+        saved = f" {self.run[0]} holds the run up to its last checkpoint." if self.run else ""
+        return Failed(
+            "Training and rendering have stopped",
+            f"Memory may be full.{saved} Close the window, close other programs, and open the studio again"
+            + (" on this run: Resume goes on from there." if self.run else "."),
+        )
 
     def _open(self, opened: SceneOpened) -> None:
         self.opening, self.loading, self.opened = False, None, opened

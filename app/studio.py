@@ -1,26 +1,26 @@
 """What the window does, without any widget: what is open, what is looked at, what is sent to the worker."""
 
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from app.comparison import Comparison
+from app.flip_view import FlipView
 from app.form import RecipeForm
 from app.layout import Layout
 from app.orbit import OrbitControl
 from app.settings import load_settings, settings_file
 from app.state import COMPARE, DISAGREEMENT, PHOTO, StudioState
+from app.worker_like import WorkerLike
 from gaussians.camera import Camera
 from gaussians.cli.distill import DEMO, free_directory
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.scene import SceneOptions
 from gaussians.session.directory import RunDirectory
+from gaussians.session.flip_process import FlipMaps
 from gaussians.session.messages import (
     CancelLoading,
-    Command,
     Failed,
     Frame,
     Look,
@@ -28,7 +28,7 @@ from gaussians.session.messages import (
     OpenScene,
     OpenSplat,
     Quit,
-    Report,
+    QuitFailed,
     SceneOpened,
     SetPreviewShare,
     Start,
@@ -38,34 +38,6 @@ from gaussians.session.messages import (
 ORDER = (PHOTO, "vanilla", "perturbed", "dropout", ENSEMBLE, STUDENT, COMPARE, DISAGREEMENT)
 HIDDEN = frozenset({COMPARE, DISAGREEMENT})
 FIRST, SECOND = "compare first", "compare second"  # the views behind the comparison cell
-
-
-class WorkerLike(Protocol):
-    """The thread that owns every tensor; see gaussians.session.worker."""
-
-    def start(self) -> None:
-        """Begin to listen."""
-        ...
-
-    def send(self, command: Command) -> None:
-        """Ask for something; returns at once."""
-        ...
-
-    def reports(self) -> Sequence[Report]:
-        """What was reported since last asked."""
-        ...
-
-    def frame(self, cell: str) -> Frame | None:
-        """The newest image of a cell, if there is one that was not taken yet."""
-        ...
-
-    def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
-        """Wait until a cell has such an image, but not for longer."""
-        ...
-
-    def join(self) -> None:
-        """Wait for the thread to end."""
-        ...
 
 
 class Studio:
@@ -89,6 +61,7 @@ class Studio:
         self.layout = Layout.from_json(settings.layout, ORDER, HIDDEN)
         self.control: OrbitControl | None = None
         self.comparison = Comparison()
+        self.flip = FlipView(FlipMaps())
         self.frames: dict[str, Frame] = {}
         self.past: int | None = None  # the student's step that the timeline shows; None: now
         self._asked: tuple | None = None
@@ -102,6 +75,8 @@ class Studio:
 
     def open(self, path: Path) -> None:
         """Open a scene, a run or a splat file, whichever it is."""
+        if self._is_lost():
+            return
         path = path.expanduser().resolve()
         self.state.opening = path.exists()
         if RunDirectory(path).exists:
@@ -125,7 +100,7 @@ class Studio:
     def start(self, *, anew: bool = False) -> None:
         """Begin a run with the form's recipe, or go on with the one that is open."""
         opened, run = self.state.opened, self.state.run
-        if opened is None:
+        if opened is None or self._is_lost():
             return
         if run is not None and not anew:
             directory, recipe = run
@@ -153,6 +128,10 @@ class Studio:
             self.state.take(report)
             if isinstance(report, SceneOpened):
                 self._opened(report)
+            elif isinstance(report, QuitFailed):
+                self._leaving = None
+        if not (self.state.lost or self._leaving or self.worker.is_alive):
+            self.state.lose()
         if reports:
             self.layout.offer(self.state.cells)
             self.comparison.settle(self.state.models)
@@ -230,12 +209,22 @@ class Studio:
         if self.control is not None:
             self.control.reset()
 
-    def leave(self) -> None:
-        """Ask the worker to save and to end; `has_left` says when it did."""
+    def leave(self, *, unsaved: bool = False) -> None:
+        """Ask the worker to save and to end; `has_left` says when it did.
+
+        Args:
+            unsaved: end even if it can't save; else `state.unsaved` says so, and all goes on.
+        """
         if self._leaving is None:
-            self.worker.send(Quit())
+            self.state.unsaved = None
+            self.worker.send(Quit(unsaved))
             self._leaving = threading.Thread(target=self.worker.join, name="leaving", daemon=True)
             self._leaving.start()
+
+    def wait(self, seconds: float) -> None:
+        """After `leave`: wait for the worker to end, but not longer than this."""
+        if self._leaving is not None:
+            self._leaving.join(seconds)
 
     def remember(self) -> None:
         """Keep the settings for the next start. If they can't be kept, that is no reason to stop anything."""
@@ -246,6 +235,12 @@ class Studio:
     def has_left(self) -> bool:
         """Whether the worker has ended."""
         return self._leaving is not None and not self._leaving.is_alive()
+
+    def _is_lost(self) -> bool:
+        """Whether the worker has died, which is said again to who asks something of it."""
+        if self.state.lost and not self.state.failures:
+            self.state.failures.append(self.state.loss)
+        return self.state.lost
 
     def _opened(self, opened: SceneOpened) -> None:
         self.frames.clear()
@@ -259,8 +254,7 @@ class Studio:
             self.form.choose("preview" if opened.path == DEMO else "fast")
         name = next(iter(opened.test or tuple(opened.cameras)), None)
         home = opened.cameras[name] if name is not None else _outside(opened)
-        self.control = OrbitControl(home, opened.up, opened.centre, opened.extent)
-        self.control.place(home, name)
+        self.control = OrbitControl(home, opened.up, opened.centre, opened.extent, name)
 
     def _views(self, active: str | None = None) -> tuple[View, ...]:
         """What is to be rendered: of the active cell, then of the others as they are shown."""

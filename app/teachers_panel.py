@@ -69,6 +69,7 @@ class TeachersPanel:
                         max_value=MOST,
                         format="%.2f",
                         clamped=True,
+                        no_input=True,
                         user_data=name,
                         callback=lambda _, weight, name: self._weigh(name, weight),
                     )

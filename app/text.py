@@ -52,3 +52,22 @@ def model(name: str) -> str:
 def shortened(path: str, length: int) -> str:
     """A path of at most `length` characters: its end, after an ellipsis."""
     return path if len(path) <= length else "…" + path[-(length - 1) :]
+
+
+def verdict(student: tuple[int, float | None], teacher: tuple[int, float | None], name: str) -> str:
+    """What distilling came to: "5,397 Gaussians, 8.3 times fewer than Vanilla, at 24.57 dB (+0.39 dB)".
+
+    Args:
+        student, teacher: their Gaussians, and their held-out PSNR in dB where it is known.
+        name: of the teacher.
+    """
+    (few, psnr), (many, reference) = student, teacher
+    words = f"Student: {gaussians(few)}"
+    if many > few:
+        times = many / few
+        words += f", {times:.{1 if times < 20 else 0}f} times fewer than {name}"
+    if psnr is not None:
+        words += f", at {psnr:.2f} dB held out"
+    if psnr is not None and reference is not None:
+        words += f" ({psnr - reference:+.2f} dB)"
+    return words + "."

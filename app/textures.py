@@ -21,7 +21,7 @@ class Texture:
         self.tag = dpg.add_raw_texture(width, height, pixels, parent=_REGISTRY)  # pyright: ignore[reportArgumentType] - any buffer serves
 
     def rest(self) -> None:
-        """Let the toolkit draw it, but no longer upload it in every frame: it does so in its registry only."""
+        """Have it drawn, but no longer uploaded in every frame, as all that is in the registry is."""
         dpg.move_item(self.tag, parent=_STAGE)
 
 
@@ -101,7 +101,7 @@ class DirectTextures:
 
 
 class PlainTextures:
-    """A texture a cell and size, uploaded by the toolkit, two frames long: it shows what it had a frame ago."""
+    """A texture a cell and size, uploaded by the toolkit for two frames: it shows what it had a frame ago."""
 
     def __init__(self) -> None:
         self._cells: dict[str, dict[tuple[int, int], Texture]] = {}

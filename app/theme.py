@@ -13,6 +13,7 @@ INK, FAINT, DIM = (228, 228, 231), (161, 161, 170), (113, 113, 122)
 BACK, PANEL, FIELD, LINE = (17, 17, 19), (24, 24, 27), (39, 39, 42), (52, 52, 58)
 HOVER, ACTIVE = (58, 58, 64), (74, 74, 82)
 ACCENT, ACCENT_HOVER, ACCENT_ACTIVE = (37, 99, 235), (59, 120, 246), (29, 78, 216)
+CHOSEN = (38, 56, 96)
 GOOD, BAD, WARM = (74, 222, 128), (248, 113, 113), (251, 191, 36)
 SERIES = (
     (96, 165, 250),
@@ -103,6 +104,17 @@ _ROUNDINGS = {
 }
 
 
+_DISABLED = (
+    "mvButton",
+    "mvSliderFloat",
+    "mvInputText",
+    "mvInputInt",
+    "mvInputDouble",
+    "mvCombo",
+    "mvCheckbox",
+)
+
+
 class Look:
     """The fonts and themes, made once a context; `apply` follows the scale."""
 
@@ -113,10 +125,14 @@ class Look:
             self.large = dpg.add_font(str(FONTS / "Inter-SemiBold.otf"), round(FONT_SIZE * 1.4))
         dpg.bind_font(self.regular)
         self.primary = _button(ACCENT, ACCENT_HOVER, ACCENT_ACTIVE, (255, 255, 255))
-        self.chosen = _button((38, 56, 96), (46, 68, 118), (46, 68, 118), INK)
+        self.chosen = _button(CHOSEN, (46, 68, 118), (46, 68, 118), INK)
         self.quiet = _button((0, 0, 0, 0), HOVER, ACTIVE, FAINT)
         self.faint, self.good, self.bad = _text(FAINT), _text(GOOD), _text(BAD)
-        self.flat = _padding(0, 0)
+        self.note = _text(FAINT, dense=True)
+        self.wrong = _wrong()
+        self.gone = _selectable(DIM)
+        self.sunk = _sunk()
+        self.dense = _style(dpg.mvStyleVar_FramePadding, 8, 1)
         self._theme: int | str | None = None
 
     def apply(self, scale: float) -> None:
@@ -140,6 +156,10 @@ class Look:
             dpg.add_theme_style(
                 dpg.mvPlotStyleVar_PlotMinSize, 60 * scale, 40 * scale, category=dpg.mvThemeCat_Plots
             )
+        for name in _DISABLED:
+            part = dpg.add_theme_component(getattr(dpg, name), enabled_state=False, parent=self._theme)
+            with inside(part):
+                _fade(FIELD)
         dpg.bind_theme(self._theme)
         if old is not None:
             dpg.delete_item(old)
@@ -160,17 +180,54 @@ def _button(
         dpg.add_theme_color(dpg.mvThemeCol_ButtonHovered, hover)
         dpg.add_theme_color(dpg.mvThemeCol_ButtonActive, active)
         dpg.add_theme_color(dpg.mvThemeCol_Text, ink)
+    with inside(dpg.add_theme_component(dpg.mvButton, enabled_state=False, parent=theme)):
+        _fade(FIELD)
     return theme
 
 
-def _text(colour: tuple[int, ...]) -> int | str:
+def _fade(back: tuple[int, ...]) -> None:
+    """The colours of what can't be used now, in the theme component under way."""
+    for part in ("Button", "ButtonHovered", "ButtonActive", "FrameBg", "FrameBgHovered", "FrameBgActive"):
+        dpg.add_theme_color(getattr(dpg, f"mvThemeCol_{part}"), back)
+    for part in ("Text", "SliderGrab", "SliderGrabActive", "CheckMark"):
+        dpg.add_theme_color(getattr(dpg, f"mvThemeCol_{part}"), DIM)
+
+
+def _selectable(ink: tuple[int, ...]) -> int | str:
+    with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvSelectable)):
+        dpg.add_theme_color(dpg.mvThemeCol_Text, ink)
+    return theme
+
+
+def _sunk() -> int | str:
+    """A list that lies deeper than its window."""
+    with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvChildWindow)):
+        dpg.add_theme_color(dpg.mvThemeCol_ChildBg, BACK)
+        dpg.add_theme_style(dpg.mvStyleVar_ChildRounding, 4)
+    with inside(dpg.add_theme_component(dpg.mvSelectable, parent=theme)):
+        dpg.add_theme_color(dpg.mvThemeCol_Header, CHOSEN)
+        dpg.add_theme_color(dpg.mvThemeCol_HeaderHovered, HOVER)
+    return theme
+
+
+def _wrong() -> int | str:
+    """A field whose value can't be."""
+    with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvAll)):
+        dpg.add_theme_color(dpg.mvThemeCol_Border, BAD)
+        dpg.add_theme_style(dpg.mvStyleVar_FrameBorderSize, 1)
+    return theme
+
+
+def _text(colour: tuple[int, ...], *, dense: bool = False) -> int | str:
+    """`dense`: for lines below one another, which need not align with a button beside them."""
     with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvText)):
         dpg.add_theme_color(dpg.mvThemeCol_Text, colour)
+        if dense:
+            dpg.add_theme_style(dpg.mvStyleVar_FramePadding, 8, 0)
     return theme
 
 
-def _padding(x: int, y: int) -> int | str:
+def _style(name: int, x: int, y: int) -> int | str:
     with inside(dpg.add_theme()) as theme, inside(dpg.add_theme_component(dpg.mvAll)):
-        dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, x, y)
+        dpg.add_theme_style(name, x, y)
     return theme
-

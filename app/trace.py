@@ -93,7 +93,9 @@ def _places(window: Window) -> dict[str, Any]:
         "history": state.history,
         "dataset": studio.control.dataset if studio.control else None,
         "images": {cell: [frame.model, frame.sharp] for cell, frame in studio.frames.items()},
-        "points": {name: sum(len(c.x) for c in curves.values()) for name, curves in state.curves.plots.items()},
+        "points": {
+            name: sum(len(c.x) for c in curves.values()) for name, curves in state.curves.plots.items()
+        },
         "exported": str(state.exported.path) if state.exported else None,
         "rate": window.status.frame_rate,
     }

@@ -7,7 +7,7 @@ import dearpygui.dearpygui as dpg
 import numpy as np
 
 from app import text
-from app.compare import Mode, composed
+from app.compare import Mode
 from app.containers import inside
 from app.layout import Rect
 from app.paint import DRAWING, draw_bar, draw_comparison, draw_plate, draw_waiting
@@ -162,7 +162,7 @@ class Viewport:
         images = {cell: self._images(cell) for cell in places if self._has_image(cell)}
         comparison = studio.comparison
         chosen = (comparison.first, comparison.second, comparison.flipped)
-        how = (comparison.mode, comparison.share, comparison.most)
+        how = (comparison.mode, comparison.share, comparison.most, comparison.mean, studio.flip.problem)
         key = (places, labels, images, chosen, how, self.size, self.scale)
         if key != self._drawn:
             self._drawn = key
@@ -222,10 +222,11 @@ class Viewport:
         assert first is not None
         assert second is not None
         how = (comparison.mode, comparison.share, comparison.flipped, comparison.most)
-        key = (*names, id(first), id(second), *how)
+        flip = self._studio.flip.of(first, second) if comparison.mode is Mode.FLIP_MAP else None
+        key = (*names, id(first), id(second), id(flip), *how)
         if key != self._composed:
             self._composed = key
-            image = composed(comparison.mode, first.image, second.image, *how[1:])
+            image = comparison.image(first.image, second.image, flip)
             self._show(COMPARE, image, self.places()[COMPARE])
 
     def _grabs_divider(self, x: float) -> bool:
@@ -268,7 +269,8 @@ class Viewport:
         if not images:
             draw_waiting(self.scale, place, WAITING.get(cell, ("Rendering…",)))
         if cell == COMPARE:
-            draw_comparison(self.scale, self._bar_texture.tag, place, self._studio.comparison, bool(images))
+            comparison, problem = self._studio.comparison, self._studio.flip.problem
+            draw_comparison(self.scale, self._bar_texture.tag, place, comparison, bool(images), problem)
             return
         draw_plate(self.scale, place, place.x, *label)
         if cell == DISAGREEMENT and images:

@@ -13,6 +13,7 @@ from app.cell_menu import build_cell_menu, show_cell_menu
 from app.containers import inside
 from app.dialogs import Dialogs
 from app.export_dialog import ExportDialog
+from app.interruptions import Interruptions
 from app.keys import Input, control_down, flight
 from app.loading_box import LoadingBox
 from app.plots_panel import PlotsPanel
@@ -28,10 +29,11 @@ from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import Viewport
 from gaussians.session.messages import Failed
 
-BUSY_RATE, CALM_RATE = 60.0, 22.0  # frames a second while the window is used, and else
+BUSY_RATE, CALM_RATE = 60.0, 21.0  # frames a second while the window is used, and else
 IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MAIN = "main window"
+MOST_PATIENCE = 60.0  # seconds for the run to be saved, where the window went away by itself
 MOST_MISTAKES = 5  # frames in a row that may fail
 
 
@@ -60,8 +62,6 @@ class Window:
         self.scale = 1.0
         self._size: tuple[int, int, bool, bool, float] | None = None
         self._version = -1
-        self._closing = False
-        self._next_dialog: Callable[[], None] | None = None
 
     def run(self) -> int:
         """Open, and go on until the user closes; the exit code."""
@@ -74,7 +74,8 @@ class Window:
                 self._guarded_frame()
             self._remember()
         finally:
-            self.studio.leave()
+            self.studio.leave(unsaved=True)
+            self.studio.wait(MOST_PATIENCE)
             dpg.destroy_context()
         return 0
 
@@ -95,6 +96,7 @@ class Window:
         self.look = Look()
         studio = self.studio
         self.dialogs = Dialogs(studio, self.look, self.set_scale)
+        self.interruptions = Interruptions(studio, self.look, self.dialogs)
         self.viewport = Viewport(studio, lambda cell: show_cell_menu(studio.layout, cell))
         self.view_bar, self.compare_bar = ViewBar(studio, self.look), CompareBar(studio)
         self.timeline = Timeline(studio, self.look)
@@ -113,20 +115,22 @@ class Window:
             "run": self.run_panel.toggle,
             "flip": lambda: self.compare_bar.flip() if self.compare_bar.shown else None,
             "export": self.export.open,
-            "close": self._ask_to_close,
+            "close": self.interruptions.close_window,
             "larger": lambda: self._grow(1),
             "smaller": lambda: self._grow(-1),
         }
         shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, actions)
         self.input = Input(shortcuts.press, self._press, self._release, self._double_click, self._wheel)
-        dpg.set_exit_callback(self._ask_to_close)
+        dpg.set_exit_callback(self.interruptions.close_window)
         dpg.set_primary_window(MAIN, True)
         dpg.set_viewport_clear_color([*PANEL, 255])
         dpg.show_viewport()
         self.set_scale(settings.scale or 0.0)
 
     def _build_items(self) -> None:
-        with inside(dpg.add_window(tag=MAIN, no_background=True, no_scrollbar=True, no_scroll_with_mouse=True)):
+        with inside(
+            dpg.add_window(tag=MAIN, no_background=True, no_scrollbar=True, no_scroll_with_mouse=True)
+        ):
             with inside(dpg.add_group(horizontal=True, horizontal_spacing=PAD)):
                 with inside(dpg.add_child_window(tag="centre", border=False, no_scrollbar=True)):
                     with inside(dpg.add_group(horizontal=True, tag="tool bar")):
@@ -230,16 +234,7 @@ class Window:
 
     def _refresh(self) -> None:
         state = self.studio.state
-        if self._next_dialog is None and state.failures and self.dialogs.can_be_interrupted:
-            failed = state.failures.pop(0)
-            self._next_dialog = lambda: self.dialogs.error(failed)
-        if self._next_dialog is not None and self.dialogs.is_free:
-            show, self._next_dialog = self._next_dialog, None
-            show()
-        elif self._next_dialog is not None:
-            self.dialogs.close()
-        if state.opened is None and not state.opening and self.dialogs.is_free:
-            self.dialogs.start_page()
+        self.interruptions.refresh()
         if state.version != self._version:
             self._version = state.version
             self.run_panel.refresh()
@@ -254,6 +249,8 @@ class Window:
         for label, panel in self.tabs.items():
             if tab in (f"tab {label}", dpg.get_alias_id(f"tab {label}")):
                 panel.refresh()
+            elif isinstance(panel, PlotsPanel):
+                panel.hide()
 
     def _resize(self) -> None:
         """Give each part its room, when the window, the scale or the bars have changed."""
@@ -293,18 +290,6 @@ class Window:
     def _wheel(self, notches: float) -> None:
         if self.viewport.hovered and self.studio.control is not None:
             self.studio.control.zoom(notches)
-
-    def _ask_to_close(self) -> None:
-        if self.studio.state.busy and not self._closing:
-            self._next_dialog = lambda: self.dialogs.closing(self.leave)
-        else:
-            self.leave()
-
-    def leave(self) -> None:
-        """Save and close."""
-        self._closing = True
-        self._next_dialog = self.dialogs.saving
-        self.studio.leave()
 
     def _remember(self) -> None:
         settings = self.settings

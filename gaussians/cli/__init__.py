@@ -28,6 +28,7 @@ OUT_OF_MEMORY = (
     "--set teachers.optimise.densify.cap=100000; a run that was begun goes on with --resume"
 )
 
+
 def main(arguments: Sequence[str], window: "OpenWindow | None" = None) -> int:
     """Run a command line; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 if stopped.
 

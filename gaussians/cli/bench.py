@@ -17,6 +17,7 @@ from gaussians.cli.flags import absolute, parse
 from gaussians.cli.peaks import copy_bandwidth, fma_rate
 from gaussians.cli.tables import plain_table
 from gaussians.cli.workload import workload
+from gaussians.errors import BackendUnavailableError
 from gaussians.scene import load_scene
 from gaussians.session.equipment import machine_facts
 from gaussians.session.machine import choose_device

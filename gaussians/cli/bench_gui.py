@@ -1,4 +1,4 @@
-"""`bench gui`: the studio as its user feels it, measured from outside on a virtual display, by real input events."""
+"""`bench gui`: the studio as its user feels it, measured on a virtual display by real input events."""
 
 import json
 import math
@@ -48,15 +48,15 @@ def bench_gui(
     if lacking:
         packages = "apt-get install xvfb xdotool libgl1-mesa-dri"
         raise BackendUnavailableError(f"bench gui needs {' and '.join(lacking)}: {packages}")
-    with tempfile.TemporaryDirectory(prefix="splat-distillery-bench-") as name:
-        with virtual_display(*size) as display:
-            bench = _Bench(scene, device, display, Path(name))
-            result: dict[str, Any] = {"size": list(size), "scene": scene.name}
-            result["start"] = bench.start()
-            result["training"] = bench.training()
-            result["dragging"] = bench.dragging(drag)
-            if minutes > 0:
-                result["memory"] = bench.memory(60 * minutes)
+    temporary = tempfile.TemporaryDirectory(prefix="splat-distillery-bench-")
+    with temporary as name, virtual_display(*size) as display:
+        bench = _Bench(scene, device, display, Path(name))
+        result: dict[str, Any] = {"size": list(size), "scene": scene.name}
+        result["start"] = bench.start()
+        result["training"] = bench.training()
+        result["dragging"] = bench.dragging(drag)
+        if minutes > 0:
+            result["memory"] = bench.memory(60 * minutes)
     return result
 
 
@@ -108,7 +108,7 @@ class _Bench:
         }
 
     def dragging(self, seconds: float) -> dict[str, Any]:
-        """From mouse movement to image: while the first teacher trains, while the student does, and paused."""
+        """From mouse movement to image: while the first teacher trains, the student does, and paused."""
         result = {}
         with self._user("dragged", self._scene) as user:
             user.wait("the scene", lambda known: known["images"], PATIENCE)
@@ -139,13 +139,14 @@ class _Bench:
                 time.sleep(1)
         settled = [(at / 3600, used) for at, used in curve if at >= WARM_UP]
         slope, error = trend(settled)
+        thinned = curve[:: max(1, len(curve) // 200)]
         return {
             "minutes": seconds / 60,
             "mib_per_hour": slope,
             "mib_per_hour_error": error,
             "mib_at_start": settled[0][1],
             "mib_at_end": settled[-1][1],
-            "curve_s_mib": [[round(at, 1), round(used, 1)] for at, used in curve[:: max(1, len(curve) // 200)]],
+            "curve_s_mib": [[round(at, 1), round(used, 1)] for at, used in thinned],
         }
 
     @contextmanager

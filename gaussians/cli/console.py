@@ -51,6 +51,26 @@ class Console:
 
             yield show
 
+    @contextlib.contextmanager
+    def compiling(self) -> Iterator[Callable[[str], None]]:
+        """Within: kernels may be compiled, of which what is yielded takes the stages."""
+        message = "compiling kernels for this processor, once: about a minute"
+        status = self._err.status(message)
+        told: list[str] = []
+
+        def show(stage: str) -> None:
+            if not told and self._err.is_terminal:
+                status.start()
+            elif not told:
+                self._err.print(message, markup=False)
+            told.append(stage)
+            status.update(f"{message} ({stage})" if stage else message)
+
+        try:
+            yield show
+        finally:
+            status.stop()
+
     def describe(self, scene: Scene, recipe: Recipe, device: torch.device, directory: Path) -> None:
         """Say what is about to be done."""
         camera = scene.train[0].camera if scene.train else scene.test[0].camera

@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +25,11 @@ from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
+from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
 from gaussians.session.scenes import load_views
-from gaussians.session.warmup import compiled_mark
 
-MAIN = Path(__file__).resolve().parents[2] / "main.py"
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 RUNS = Path("runs")
 STOPPED = 130
@@ -93,7 +90,8 @@ def distill(flags: Flags) -> int:
     if not directory.exists:
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
-        _compile_first()
+        with console.compiling() as show:
+            compile_apart(show)
     with directory.locked():
         training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
         finished = _train(training, console)
@@ -116,18 +114,6 @@ def _train(training: Run, console: Console) -> RunFinished | None:
                 break
         training.save()
     return None
-
-
-def _compile_first() -> None:
-    """Compile the kernels in a process of its own, where they aren't yet.
-
-    A process that compiles a kernel may get other last digits than those that load it from the disk; a run
-    and its resumption must both load.
-    """
-    if not compiled_mark().exists():
-        subprocess.run(
-            [sys.executable, str(MAIN), "doctor", "--compile"], stdout=subprocess.DEVNULL, check=False
-        )
 
 
 def make_recipe(flags: Flags, default: str) -> Recipe:

@@ -1,4 +1,4 @@
-"""Someone at an X display who uses the studio: moves the mouse, clicks, presses keys. For `bench gui` and tests."""
+"""Someone at an X display who uses the studio by mouse and keys. For `bench gui` and for tests."""
 
 import contextlib
 import json
@@ -40,6 +40,7 @@ def virtual_display(width: int, height: int) -> Iterator[str]:
     """
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
+    command += ["-noreset"]  # else it starts over when a studio closes, and the next one may meet it doing so
     process = subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.DEVNULL)
     os.close(write)
     try:
@@ -65,8 +66,11 @@ class VirtualUser:
         environment: additional variables.
 
     Attributes:
+        program: that is run as the studio.
         began: when the studio was started, of the monotonic clock.
     """
+
+    program = MAIN
 
     def __init__(
         self,
@@ -86,7 +90,7 @@ class VirtualUser:
             "XDG_CONFIG_HOME": str(folder / "config"),
             **(environment or {}),
         }
-        command = [sys.executable, MAIN, str(path), "--run", str(run)]
+        command = [sys.executable, self.program, str(path), "--run", str(run)]
         with (folder / "studio.log").open("ab") as log:
             self.began = time.monotonic()
             self.process = subprocess.Popen(

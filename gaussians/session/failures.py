@@ -26,7 +26,7 @@ _OUTCOMES: dict[type[Command], str] = {
     Stop: "The run was not saved, and is paused",
     SetTeacherWeight: "The teacher was not weighed",
     Export: "The model was not exported",
-    Quit: "The run could not be saved; its last checkpoint is there",
+    Quit: "The run could not be saved",
 }
 
 

@@ -2,27 +2,14 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
-from gaussians.camera import Camera
-from gaussians.model import Gaussians
+from gaussians.session.kernel_process import compile_apart
 from gaussians.session.messages import Loading, OpenRun, OpenScene, OpenSplat
 from gaussians.session.opening import Opened, open_run, open_scene, open_splat
-from gaussians.session.warmup import compile_kernels, compiled_mark
-from gaussians.train.evaluate import render_view
+from gaussians.session.warmup import compile_rendering
 
 Open = OpenScene | OpenRun | OpenSplat
-# A Gaussian before a camera: enough to compile what rendering takes.
-_ONE = Gaussians(
-    means=torch.tensor([[0.0, 0.0, 2.0]]),
-    quats=torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
-    log_scales=torch.full((1, 3), -1.0),
-    logit_opacities=torch.ones(1),
-    sh0=torch.ones(1, 1, 3),
-    shN=torch.zeros(1, 3, 3),
-)
-_CAMERA = Camera(np.eye(4), np.array([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), 16, 16)
 
 
 class LoadingCancelled(Exception):  # noqa: N818 - nothing went wrong
@@ -64,21 +51,20 @@ class Loader:
 
         Raises:
             LoadingCancelled: it became unwanted.
-            StorageError: there is no room for them.
         """
-        if self._device.type == "cpu" and not compiled_mark().exists():
-            compile_kernels(
-                lambda stage: self._progress(f"compiling for this processor, once: {stage}", 0, 1)
-            )
+        if self._device.type == "cpu":
+            what = "compiling for this processor, once: about a minute"
+            compile_apart(lambda stage: self._progress(f"{what} ({stage})" if stage else what, 0, 1))
 
     def _prepare_rendering(self) -> None:
         """The first picture compiles or reads what rendering takes: said before it takes its time."""
-        if not self._renders:
-            self._progress(
-                "compiling the renderer, once" if not compiled_mark().exists() else "opening", 0, 1
-            )
-            render_view(_ONE, _CAMERA, (0.0, 0.0, 0.0), self._device)
-            self._renders = True
+        if self._renders:
+            return
+        if self._device.type == "cpu":
+            compile_apart(lambda _: self._progress("compiling the renderer, once", 0, 1), only_rendering=True)
+        self._progress("opening", 0, 1)
+        compile_rendering(self._device)
+        self._renders = True
 
     def _progress(self, what: str, done: int, total: int) -> None:
         self._tell(Loading(what, done, total))

@@ -132,7 +132,13 @@ class Export:
 
 @dataclass(frozen=True)
 class Quit:
-    """Save a checkpoint and end the thread."""
+    """Save a checkpoint and end the thread. Answered by QuitFailed where it can't be saved.
+
+    Attributes:
+        unsaved: end all the same if it can't be saved.
+    """
+
+    unsaved: bool = False
 
 
 Command = (
@@ -250,6 +256,13 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class QuitFailed:
+    """The run could not be saved: it is paused, and the thread goes on. `Quit(unsaved=True)` ends it."""
+
+    failed: Failed
+
+
+@dataclass(frozen=True)
 class Frame:
     """A rendered view.
 
@@ -278,5 +291,5 @@ class Frame:
 
 Report = (
     Loading | SceneOpened | RunStateChanged | Progressed | MetricsLogged | ModelsChanged | TeachersWeighed
-    | HistoryGrew | Exported | Failed
+    | HistoryGrew | Exported | Failed | QuitFailed
 )  # fmt: skip

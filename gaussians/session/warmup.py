@@ -20,11 +20,14 @@ import torch
 from numba.core import config
 from PIL import Image
 
+from gaussians.camera import Camera
 from gaussians.distill.recipe import Dropout, Perturb, Recipe, Simplify, Structure, Student, Teachers
+from gaussians.model import Gaussians
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.run import Run
 from gaussians.storage import write_json
+from gaussians.train.evaluate import render_view
 from gaussians.train.recipe import Densify, Optimise
 
 SIZE = 48  # px: of the photos; trained on at 2/3 of it
@@ -66,6 +69,20 @@ def compile_kernels(on_stage: Callable[[str], None] | None = None) -> float:
     seconds = time.perf_counter() - began
     write_json(compiled_mark(), {"seconds": round(seconds, 1)})
     return seconds
+
+
+def compile_rendering(device: torch.device | str = "cpu") -> None:
+    """Render one Gaussian: compiles the kernels that rendering takes, or reads them, if that was not done."""
+    one = Gaussians(
+        means=torch.tensor([[0.0, 0.0, 2.0]]),
+        quats=torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
+        log_scales=torch.full((1, 3), -1.0),
+        logit_opacities=torch.ones(1),
+        sh0=torch.ones(1, 1, 3),
+        shN=torch.zeros(1, 3, 3),
+    )
+    camera = Camera(np.eye(4), np.array([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), 16, 16)
+    render_view(one, camera, (0.0, 0.0, 0.0), device)
 
 
 def kernel_folder() -> Path:

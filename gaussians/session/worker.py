@@ -1,6 +1,6 @@
 """The studio's worker: one thread that owns every tensor, trains, and renders what the window looks at."""
 
-import threading
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -8,13 +8,12 @@ import torch
 
 from gaussians.errors import RecipeError, RunError, StorageError
 from gaussians.session.announcer import Announcer
+from gaussians.session.command_thread import CommandThread
 from gaussians.session.events import Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.exporting import export
 from gaussians.session.failures import failed_command, failure
 from gaussians.session.gallery import Gallery, checked_weights
 from gaussians.session.ground import Ground
-from gaussians.session.inbox import Inbox
-from gaussians.session.latest import Frames
 from gaussians.session.live import Live
 from gaussians.session.loader import Loader, LoadingCancelled, Open
 from gaussians.session.machine import behind_the_window
@@ -22,7 +21,6 @@ from gaussians.session.messages import (
     Command,
     Continue,
     Export,
-    Frame,
     Look,
     MetricsLogged,
     OpenRun,
@@ -31,7 +29,7 @@ from gaussians.session.messages import (
     Pause,
     Progressed,
     Quit,
-    Report,
+    QuitFailed,
     RunStateChanged,
     SetPreviewShare,
     SetTeacherWeight,
@@ -40,7 +38,6 @@ from gaussians.session.messages import (
     Stop,
 )
 from gaussians.session.opening import Opened, keep_finished
-from gaussians.session.outbox import Outbox
 from gaussians.session.painter import Painter
 from gaussians.session.states import TABLE, Reaction, State
 from gaussians.session.training import Training
@@ -48,21 +45,18 @@ from gaussians.session.training import Training
 T = TypeVar("T")
 
 
-class Worker:
-    """The thread behind the window. All methods return at once and may be called from any thread.
+class Worker(CommandThread):
+    """The thread behind the window.
 
     Args:
         device: where to train and render.
     """
 
     def __init__(self, device: torch.device) -> None:
+        super().__init__()
         self._device = device
-        self._inbox, self._outbox = Inbox(), Outbox()
-        self._frames = Frames()
-        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
         # All below is the thread's own.
         self._state = State.IDLE
-        self._quitting = False
         self._opened: Opened | None = None
         self._training: Training | None = None
         self._painter = Painter(self._frames.put, self._cannot_show)
@@ -84,51 +78,23 @@ class Worker:
             Quit: self._quit,
         }
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def send(self, command: Command) -> None:
-        """Ask for something."""
-        self._inbox.put(command)
-
-    def reports(self) -> list[Report]:
-        """All reports since the last call, oldest first."""
-        return self._outbox.drain()
-
-    def frame(self, cell: str) -> Frame | None:
-        """The newest frame of a cell since last asked."""
-        return self._frames.take(cell)
-
-    def wait_for_frame(self, cell: str, wanted: Callable[[Frame], bool], seconds: float) -> None:
-        """Wait until a cell has such a frame, but not for longer: the one method that does not return at once."""
-        self._frames.wait(cell, wanted, seconds)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs: from `start` until a Quit is carried out."""
-        return self._thread.is_alive()
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for the thread to end, which it does after Quit."""
-        self._thread.join(timeout)
-
     # --- the thread -----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         behind_the_window()
-        timeout: float | None = 0.0
-        while not self._quitting:
-            command = self._inbox.next(timeout)
-            if command is not None:
-                self._receive(command)
-                timeout = 0.0
-                continue
-            training = self._state is State.TRAINING
-            painted = self._painter.paint(training)
-            if training and not painted:
-                self._advance()
-            timeout = 0.0 if painted or training else self._painter.patience()
+        super()._work()
+
+    def _turn(self, timeout: float | None) -> float | None:
+        """Carry out one command, paint one frame or train one step; seconds to wait for the next command."""
+        command = self._inbox.next(timeout)
+        if command is not None:
+            self._receive(command)
+            return 0.0
+        training = self._state is State.TRAINING
+        painted = self._paint(training)
+        if training and not painted:
+            self._advance()
+        return 0.0 if painted or training else self._painter.patience()
 
     def _receive(self, command: Command) -> None:
         reaction = TABLE[self._state, type(command)]
@@ -160,7 +126,7 @@ class Worker:
         self._announcer.all(opened.gallery)
         if opened.problem is not None:
             self._outbox.put(
-                failure("The run's scene can't be read; its models are shown alone", opened.problem)
+                failure("The run's photos can't be read; its models are shown alone", opened.problem)
             )
 
     def _while_loading(self, action: Callable[[], T]) -> T | None:
@@ -172,7 +138,7 @@ class Worker:
         except LoadingCancelled:
             self._enter(before)
             return None
-        except Exception:
+        except BaseException:
             self._enter(before)
             raise
 
@@ -238,23 +204,25 @@ class Worker:
 
     def _fail(self, training: Training, error: Exception) -> None:
         """The run can't go on: save what can be saved, and tell of it."""
-        self._outbox.put(failure("The run stopped; Start goes on from its last checkpoint", error))
+        self._outbox.put(failure("The run stopped. Resume goes on from its last checkpoint", error))
         if isinstance(error, StorageError):  # between two steps: the parameters are sound
-            try:
+            with contextlib.suppress(Exception):  # it was said that the last checkpoint holds
                 training.save()
-            except StorageError as again:
-                self._outbox.put(failure("The newest steps could not be saved", again))
-        self._close(training)
-        self._enter(State.IDLE)
+        try:
+            self._close(training)
+        finally:
+            self._enter(State.IDLE)
 
     def _close(self, training: Training) -> None:
         """Let go of the run; the model being trained stays to be looked at, as it is now."""
         live = training.run.live
-        if live is not None:
-            frozen = live.gaussians.detached()
-            self._gallery().keep(live.model, len(frozen), lambda: frozen)
-        self._training = None
-        training.close()
+        try:
+            if live is not None:
+                frozen = live.gaussians.detached()
+                self._gallery().keep(live.model, len(frozen), lambda: frozen)
+        finally:  # a full memory must not keep the run locked
+            self._training = None
+            training.close()
         self._announcer.models(self._gallery())
 
     def _weigh(self, command: SetTeacherWeight) -> None:
@@ -267,12 +235,15 @@ class Worker:
         self._announcer.weights(gallery, step)
 
     def _quit(self, command: Quit) -> None:
-        self._quitting = True
         try:
             self._stop()
-        finally:
-            if self._training is not None:
-                self._training.close()
+        except Exception as error:
+            if not command.unsaved:
+                self._outbox.put(QuitFailed(failed_command(command, error)))
+                return
+        self._quitting = True
+        if self._training is not None:
+            self._training.close()
 
     # --- showing --------------------------------------------------------------------------------------------
 
@@ -290,6 +261,14 @@ class Worker:
     def _live(self) -> Live | None:
         return None if self._training is None else self._training.run.live
 
+    def _paint(self, training: bool) -> bool:
+        """Render a frame, if one is due; whether it was. Training goes on without, if that goes wrong."""
+        try:
+            return self._painter.paint(training)
+        except Exception as error:
+            self._tell_once("The images can't be shown", error)
+            return False
+
     def _cannot_show(self, model: str, error: Exception) -> None:
         self._outbox.put(failure(f"{model} can't be shown", error))
 
@@ -298,7 +277,7 @@ class Worker:
         look = self._inbox.newest_look()
         if look is not None:
             self._painter.look(look)
-        self._painter.paint(training=True)
+        self._paint(training=True)
 
     def _log(self, line: dict[str, Any]) -> None:
         self._outbox.put(MetricsLogged((line,)))

@@ -12,6 +12,7 @@ from gaussians.session.messages import Command, Frame, Report, SceneOpened
 class FakeWorker:
     def __init__(self) -> None:
         self.started = False
+        self.is_alive = True
         self.sent: list[Command] = []
         self.says: list[Report] = []
         self.frames: dict[str, Frame] = {}

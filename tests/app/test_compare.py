@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from app.compare import Mode, composed, difference, divided, error_map, faded
+from app.compare import (
+    Mode,
+    composed,
+    difference,
+    divided,
+    error_map,
+    faded,
+    flip_colors,
+    mean_difference,
+)
 
 rng = np.random.default_rng(0)
 FIRST, SECOND = (rng.integers(0, 256, (12, 20, 3), np.uint8) for _ in range(2))
@@ -62,3 +71,15 @@ def test_no_input_is_written_to() -> None:
     first.flags.writeable = second.flags.writeable = False
     for mode in Mode:
         composed(mode, first, second, 0.3, False, 0.5)
+
+
+def test_the_mean_of_the_difference() -> None:
+    first = np.zeros((4, 4, 3), np.uint8)
+    second = first.copy()
+    second[0] = 255
+    assert mean_difference(first, second) == pytest.approx(0.25)
+
+
+def test_flip_in_colour_is_brightest_where_it_is_one() -> None:
+    colours = flip_colors(np.array([[0, 128, 255]], np.uint8)).astype(int).sum(axis=2)[0]
+    assert colours[0] < colours[1] < colours[2]

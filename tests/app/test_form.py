@@ -3,7 +3,7 @@ import typing
 
 import pytest
 
-from app.form import CHOICES, CUSTOM, RecipeForm, recipe_form
+from app.form import CHOICES, CUSTOM, RecipeForm, names_option, recipe_form
 from gaussians.distill.presets import recipe, recipe_names
 from gaussians.distill.recipe import Recipe
 
@@ -96,3 +96,13 @@ def test_a_runs_recipe_can_be_shown() -> None:
     form = RecipeForm("preview")
     form.load(recipe("paper"))
     assert form.recipe() == recipe("paper")
+
+
+def test_an_error_names_the_options_it_is_about() -> None:
+    form = RecipeForm("preview")
+    assert not form.edit("teachers.fork", 99_999)
+    about = {field.path for field in recipe_form().all_fields() if names_option(form.error, field.path)}
+    assert about == {"teachers.fork", "teachers.optimise.steps"}
+    assert not form.edit("student.budget", "much")
+    assert names_option(form.error, "student.budget")
+    assert not names_option("", "seed")

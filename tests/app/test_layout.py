@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.layout import Layout, Rect
+from app.layout import SPARED, Layout, Rect
 
 NAMES = ("photo", "vanilla", "student", "compare")
 
@@ -120,3 +120,11 @@ def test_what_can_not_be_understood_is_as_at_first(document: object) -> None:
 
 def test_fitted_is_centred() -> None:
     assert Rect(10, 20, 300, 100).fitted(1.0) == Rect(110, 20, 100, 100)
+
+
+@pytest.mark.parametrize("aspect", [4 / 3, 3 / 2, 16 / 9, 9 / 16, 1.0, 1.3301])
+@pytest.mark.parametrize("width", [300.5, 593.0, 789.7])
+def test_fitted_keeps_the_aspect_so_that_photos_have_no_rim(width: float, aspect: float) -> None:
+    place = Rect(0, 0, width, 10_000.9).fitted(aspect)
+    assert width - SPARED - 1 < place.width <= width
+    assert abs(place.width / aspect - place.height) < 0.1

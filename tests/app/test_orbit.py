@@ -40,9 +40,9 @@ def test_begins_as_the_home_camera_exactly_in_its_own_size(control: OrbitControl
     np.testing.assert_allclose(camera.K, HOME.K)
 
 
-def test_on_a_dataset_view_its_very_matrix_is_given_back(control: OrbitControl) -> None:
+def test_on_a_dataset_view_its_very_matrix_is_given_back() -> None:
     there = looking(np.array([0.0, 7.0, 1.0]))
-    control.place(there, "b.jpg")
+    control = OrbitControl(there, UP, CENTRE, 4.0, "b.jpg")
     assert control.dataset == "b.jpg"
     assert np.array_equal(control.camera(320, 240).viewmat, there.viewmat)
 
@@ -140,6 +140,17 @@ def test_reset_comes_home(control: OrbitControl) -> None:
     while control.advance(0.1):
         pass
     np.testing.assert_allclose(control.camera(640, 480).viewmat, HOME.viewmat, atol=1e-9)
+
+
+def test_reset_comes_back_to_the_dataset_view_that_home_is() -> None:
+    control = OrbitControl(HOME, UP, CENTRE, 4.0, "a.jpg")
+    control.orbit(100, 30)
+    assert control.dataset is None
+    control.reset()
+    assert control.target == "a.jpg"
+    while control.advance(0.1):
+        pass
+    assert control.dataset == "a.jpg", "its photo is seen again"
 
 
 def test_a_camera_that_looks_away_from_the_centre_has_a_pivot_in_front() -> None:

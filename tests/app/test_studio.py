@@ -24,6 +24,7 @@ from gaussians.session.messages import (
     OpenSplat,
     Progressed,
     Quit,
+    QuitFailed,
     RunStateChanged,
     Start,
     TeachersWeighed,
@@ -193,7 +194,7 @@ def test_an_opened_run_goes_on_where_it_is(studio: Studio, worker: FakeWorker, t
 def test_a_reopened_run_has_its_curves(studio: Studio, worker: FakeWorker, tmp_path: Path) -> None:
     line = {"time": 1.0, "stage": "vanilla", "model": "vanilla", "step": 10, "count": 7, "psnr": 20.5}
     hear(studio, worker, scene(run=(tmp_path, recipe("preview")), metrics=(line,)))
-    assert studio.state.curves.plots["psnr"]["vanilla"].y == [20.5]
+    assert list(studio.state.curves.plots["psnr"]["vanilla"].y) == [20.5]
     assert studio.state.psnr == {"vanilla": 20.5}
 
 
@@ -322,3 +323,39 @@ def test_broken_settings_are_as_at_first(tmp_path: Path, text: str) -> None:
     assert settings.scale is None
     assert settings.recent == []
     assert settings.preview_share == 0.5
+
+
+def test_a_worker_that_has_died_is_told_and_the_window_can_be_closed(tmp_path: Path) -> None:
+    worker = FakeWorker()
+    studio = Studio(worker, None, tmp_path / "settings.json")
+    studio.begin(tmp_path)
+    worker.says = [scene(), RunStateChanged("training")]
+    studio.take_reports()
+    worker.is_alive = False
+    for _ in range(3):
+        studio.take_reports()
+    assert [failed.what for failed in studio.state.failures] == ["Training and rendering have stopped"]
+    assert not studio.state.busy, "closing need not ask"
+    studio.state.failures.clear()
+    sent = list(worker.sent)
+    studio.start()
+    assert worker.sent == sent
+    assert len(studio.state.failures) == 1, "said again to who asks for something"
+    studio.leave()
+    studio.wait(5)
+    assert studio.has_left
+
+
+def test_closing_that_could_not_save_can_be_tried_again(tmp_path: Path) -> None:
+    worker = FakeWorker()
+    studio = Studio(worker, None, tmp_path / "settings.json")
+    studio.begin(tmp_path)
+    studio.leave()
+    worker.says = [QuitFailed(Failed("The run could not be saved", "Free some space."))]
+    studio.take_reports()
+    assert not studio.has_left
+    assert studio.state.unsaved is not None
+    studio.leave(unsaved=True)
+    assert worker.sent[-2:] == [Quit(), Quit(unsaved=True)]
+    studio.wait(5)
+    assert studio.has_left

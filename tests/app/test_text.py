@@ -47,3 +47,13 @@ def test_models_by_name() -> None:
 def test_a_long_path_keeps_its_end() -> None:
     assert text.shortened("/a/b", 10) == "/a/b"
     assert text.shortened("/a/long/way/to/go", 9) == "…ay/to/go"
+
+
+def test_a_verdict_says_how_much_smaller_and_how_much_better() -> None:
+    assert text.verdict((5397, 24.57), (44982, 24.18), "Vanilla") == (
+        "Student: 5,397 Gaussians, 8.3 times fewer than Vanilla, at 24.57 dB held out (+0.39 dB)."
+    )
+    assert text.verdict((1000, 23.0), (50_000, 24.0), "Mine") == (
+        "Student: 1,000 Gaussians, 50 times fewer than Mine, at 23.00 dB held out (-1.00 dB)."
+    )
+    assert text.verdict((10, None), (10, 24.0), "Mine") == "Student: 10 Gaussians."

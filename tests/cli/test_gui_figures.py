@@ -5,7 +5,12 @@ from gaussians.cli.gui_figures import Movement, frame_rate, latencies, longest_g
 
 
 def frame(t: float, mouse: tuple[float, float], camera: int, shown: int | None) -> dict:
-    return {"t": t, "mouse": list(mouse), "camera": camera, "shown": {} if shown is None else {"student": shown}}
+    return {
+        "t": t,
+        "mouse": list(mouse),
+        "camera": camera,
+        "shown": {} if shown is None else {"student": shown},
+    }
 
 
 def test_latency_is_from_the_movement_to_the_first_image_of_its_camera_or_a_later_one() -> None:
@@ -43,8 +48,14 @@ def test_rates_and_gaps() -> None:
 
 
 def test_seconds_of_stages() -> None:
-    arrivals = [(0.0, "trunk", 0), (1.0, "trunk", 10), (4.0, "student", 0), (4.5, "student", 10), (5, "lone", 0)]
-    assert stage_seconds(arrivals) == {"trunk": 1.0, "student": 0.5}
+    steps = [
+        (0.0, "trunk", 0),
+        (1.0, "trunk", 10),
+        (4.0, "student", 0),
+        (4.5, "student", 10),
+        (5, "lone", 0),
+    ]
+    assert stage_seconds(steps) == {"trunk": 1.0, "student": 0.5}
 
 
 def test_a_trend_and_its_error() -> None:

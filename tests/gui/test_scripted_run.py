@@ -89,7 +89,7 @@ def the_comparison_is_scrubbed(person: Person) -> None:
     column = edge[0] - round(person.knows()["cells"]["compare"][0]) - 4
     line = scrubbed[: scrubbed.shape[0] // 3, column - 2 : column + 3]
     assert (line.min(axis=2) > 240).any(axis=1).mean() > 0.9, "the divider is where the mouse left it"
-    person.click("compare mode", 0.93)
+    person.click("compare mode", 0.66)
     person.wait_for_item("compare most")
     errors = person.cell("compare", "06 error map")
     assert apart(errors, scrubbed) > 20

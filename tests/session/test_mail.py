@@ -12,8 +12,8 @@ from gaussians.session.inbox import Inbox
 from gaussians.session.latest import Frames, Latest
 from gaussians.session.messages import (
     CancelLoading,
-    Frame,
     Failed,
+    Frame,
     HistoryGrew,
     Loading,
     Look,

@@ -1,0 +1,19 @@
+"""Words fitted to the room there is on the screen."""
+
+import dearpygui.dearpygui as dpg
+
+from app import text
+
+
+def wide(words: str) -> int:
+    """Width of words on the screen, px. The toolkit knows none before its first frame."""
+    size = dpg.get_text_size(words)
+    return round(size[0]) if size else 0
+
+
+def fitted(words: str, width: int) -> str:
+    """Words of at most this width, px: their end, after an ellipsis."""
+    length = len(words)
+    while wide(shorter := text.shortened(words, length)) > width and length > 8:
+        length -= 1 + length // 16
+    return shorter
