@@ -38,7 +38,7 @@ _PREVIEW = Recipe(
     ),
 )
 
-# Some minutes on two cores for 50 photos of 270 x 480. The teachers part when growth ends, at 3/5 of their steps;
+# Some minutes on two cores for 50 photos of 270 x 480. Teachers part when growth ends, at 3/5 of their steps;
 # the variations end before they do, so that every teacher has converged when it teaches. On training views a
 # converged teacher only repeats the photo: labels are for unseen poses, and while the student is pruned.
 _FAST = Recipe(
