@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from gaussians.distill.recipe import Dropout, Perturb, Recipe, Simplify, Structure, Student, Teachers
+from gaussians.distill.recipe import Dropout, Perturb, Poses, Recipe, Simplify, Structure, Student, Teachers
 from gaussians.errors import RecipeError
 from gaussians.train.recipe import Densify, LearningRates, Optimise
 
@@ -28,32 +28,36 @@ _PREVIEW = Recipe(
         perturb=Perturb(start=600, stop=701, every=50),
         dropout=Dropout(start=600, stop=760),
     ),
-    # Teachers this young are blurred: their labels count little.
+    # Teachers this young are blurred: their labels count little, and less and less.
     student=Student(
         label_weight=0.2,
+        label_final=0.0,
         optimise=Optimise(steps=1000, sh_every=0, rates=_STUDENT_RATES, densify=_NO_GROWTH),
         simplify=Simplify(importance="effect", views=30, stages=5, start=0, stop=300),
         structure=Structure(grid=64, every=20),
     ),
 )
 
-# A quarter of an hour on two cores for 50 photos of 270 x 480. Growth ends at 3/5 of the teachers' steps, the
-# variations before their end, so that every teacher has converged when it teaches.
+# Some minutes on two cores for 50 photos of 270 x 480. Teachers part when growth ends, at 3/5 of their steps;
+# the variations end before they do, so that every teacher has converged when it teaches. On training views a
+# converged teacher only repeats the photo: labels are for unseen poses, and while the student is pruned.
 _FAST = Recipe(
     name="fast",
     teachers=Teachers(
-        fork=2500,
+        fork=3000,
         optimise=Optimise(
             steps=5000,
             sh_every=500,
             densify=Densify(start=200, stop=3000, grad_threshold=4e-4, reset_every=_NEVER, cap=300_000),
         ),
-        perturb=Perturb(start=2500, stop=4001, every=250),
-        dropout=Dropout(start=2500, stop=4500),
+        perturb=Perturb(start=3000, stop=4001, every=250),
+        dropout=Dropout(start=3000, stop=4500),
     ),
     student=Student(
-        optimise=Optimise(steps=3000, sh_every=0, rates=_STUDENT_RATES, densify=_NO_GROWTH),
-        simplify=Simplify(importance="effect", views=30, stages=5, start=0, stop=1200),
+        label_weight=0.0,
+        poses=Poses(share=0.3, count=100, stop=2000),
+        optimise=Optimise(steps=4000, sh_every=0, rates=_STUDENT_RATES, densify=_NO_GROWTH),
+        simplify=Simplify(importance="effect", views=30, stages=8, start=0, stop=1600),
         structure=Structure(every=50),
     ),
 )

@@ -46,6 +46,16 @@ def check_recipe(recipe: Recipe) -> None:
     simplify, steps = student.simplify, student.optimise.steps
     _check_order("student.simplify.start", simplify.start, "student.simplify.stop", simplify.stop)
     _check_order("student.simplify.stop", simplify.stop, "student.optimise.steps", steps, apart=1)
+    _check_order("student.poses.start", student.poses.start, "student.poses.stop", student.poses.stop)
+    if "perturbed" in teachers.kinds and teachers.optimise.densify.method == "mcmc":
+        raise RecipeError(
+            "teachers.kinds: perturbed disturbs by 2-D gradients, which mcmc does not gather; leave it out"
+        )
+    if student.route == "points" and simplify.regrow > 0:
+        raise RecipeError(
+            f"student.simplify.regrow = {simplify.regrow}: is for the route from the teacher; "
+            "from points, densification grows"
+        )
     if student.route == "points":
         # the draw at start and the last removal are different things, and the last must end all growth
         _check_order(

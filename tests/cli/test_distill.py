@@ -184,7 +184,7 @@ def test_full_memory_gets_one_line(
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("gaussians.cli.distill.load_scene", full)
+    monkeypatch.setattr("gaussians.cli.distill.load_views", full)
     assert main(["distill", str(scene), "--out", str(tmp_path / "run")]) == 2
     assert "memory is full" in capsys.readouterr().err
 
