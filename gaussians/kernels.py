@@ -12,10 +12,14 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numba
 import platformdirs
-from numba.core import config
+from llvmlite import ir
+from numba.core import config, types
+from numba.core.cgutils import get_item_pointer
+from numba.extending import intrinsic
 
 KERNEL_SOURCES = (
     "kernels.py",
@@ -57,3 +61,21 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 def workers() -> int:
     """How many threads the kernels use."""
     return numba.get_num_threads()
+
+
+@intrinsic
+def fetch_add(typingctx: Any, counter: Any, increment: Any) -> Any:
+    """Atomically add `increment` to counter[0] (an int64 array) and return what it was.
+
+    With it, threads draw their next piece of work themselves. Numba's prange deals all pieces out beforehand:
+    a thread whose core is wanted elsewhere, as by a window that draws, then holds up all others.
+    """
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        array_type = signature.args[0]
+        array = context.make_array(array_type)(context, builder, args[0])
+        zero = ir.Constant(ir.IntType(64), 0)
+        pointer = get_item_pointer(context, builder, array_type, array, [zero])
+        return builder.atomic_rmw("add", pointer, args[1], "monotonic")
+
+    return types.int64(counter, types.int64), codegen

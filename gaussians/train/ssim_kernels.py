@@ -15,10 +15,13 @@ The two variances only ever occur as their sum, hence 4 blurs and not 5. Backwar
 The first two blurs are linear in SSIM's weight, so that several targets of one rendered image share them.
 """
 
-import numpy as np
-from numba import njit, prange
+# pyright: reportCallIssue=false
+# (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
 
-from gaussians.kernels import FASTMATH
+import numpy as np
+from numba import get_num_threads, njit, prange
+
+from gaussians.kernels import FASTMATH, fetch_add
 
 RADIUS = 5
 SIGMA = 1.5
@@ -116,19 +119,24 @@ def blur_along_rows(rendered, targets, counted, planes, distances):
         distances: [T, H] float32, written: Σ|rendered - target| of each row.
     """
     height, width = rendered.shape
-    for strip in prange((height + _STRIP - 1) // _STRIP):
+    strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
+    for _ in prange(get_num_threads()):
         padded = np.zeros((STATISTICS, width + 2 * REACH), np.float32)
         mixed = np.empty(width, np.float32)
-        for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
-            for t in range(targets.shape[0]):
-                x = rendered[y]
-                if counted is not None:
-                    _keep(rendered[y], targets[t, y], counted[y], mixed)
-                    x = mixed
-                distances[t, y] = _products(x, targets[t, y], padded)
-                for s in range(STATISTICS):
-                    _blur_row(padded[s], planes[t, s, y + RADIUS])
-        _clear_padding(planes, strip, height)
+        while True:
+            strip = fetch_add(counter, 1)
+            if strip >= strips:
+                break
+            for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
+                for t in range(targets.shape[0]):
+                    x = rendered[y]
+                    if counted is not None:
+                        _keep(rendered[y], targets[t, y], counted[y], mixed)
+                        x = mixed
+                    distances[t, y] = _products(x, targets[t, y], padded)
+                    for s in range(STATISTICS):
+                        _blur_row(padded[s], planes[t, s, y + RADIUS])
+            _clear_padding(planes, strip, height)
 
 
 @njit(**_OPTIONS)
@@ -167,21 +175,26 @@ def similarities(planes, counted, weights, slopes, sums):
         sums: [T, H] float32, written: Σ SSIM of each row.
     """
     targets, height, width = planes.shape[0], planes.shape[2] - 2 * RADIUS, planes.shape[3]
-    for strip in prange((height + _STRIP - 1) // _STRIP):
+    strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
+    for _ in prange(get_num_threads()):
         blurred = np.empty((STATISTICS, width), np.float32)
         padded = np.zeros((3, width + 2 * REACH), np.float32)
         all_counted = np.ones(width, np.float32)
-        for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
-            padded[:2] = 0
-            for t in range(targets):
-                for s in range(STATISTICS):
-                    _blur_column(planes[t, s], y, blurred[s])
-                row = all_counted if counted is None else counted[y]
-                sums[t, y] = _similarity(blurred, row, weights[t], padded)
-                _blur_row(padded[2], slopes[2 + t, y + RADIUS])
-            _blur_row(padded[0], slopes[0, y + RADIUS])
-            _blur_row(padded[1], slopes[1, y + RADIUS])
-        _clear_padding(slopes, strip, height)
+        while True:
+            strip = fetch_add(counter, 1)
+            if strip >= strips:
+                break
+            for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
+                padded[:2] = 0
+                for t in range(targets):
+                    for s in range(STATISTICS):
+                        _blur_column(planes[t, s], y, blurred[s])
+                    row = all_counted if counted is None else counted[y]
+                    sums[t, y] = _similarity(blurred, row, weights[t], padded)
+                    _blur_row(padded[2], slopes[2 + t, y + RADIUS])
+                _blur_row(padded[0], slopes[0, y + RADIUS])
+                _blur_row(padded[1], slopes[1, y + RADIUS])
+            _clear_padding(slopes, strip, height)
 
 
 @njit(**_OPTIONS)
@@ -215,14 +228,19 @@ def gradient_image(rendered, targets, counted, slopes, weights, gradient):
         gradient: [H, 3 W] float32, written.
     """
     height, width = rendered.shape
-    for strip in prange((height + _STRIP - 1) // _STRIP):
+    strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
+    for _ in prange(get_num_threads()):
         blurred = np.empty((3, width), np.float32)
-        for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
-            _blur_column(slopes[0], y, blurred[0])
-            _blur_column(slopes[1], y, blurred[1])
-            _start_gradient(blurred[0], blurred[1], rendered[y], gradient[y])
-            for t in range(targets.shape[0]):
-                _blur_column(slopes[2 + t], y, blurred[2])
-                _add_gradient(blurred[2], rendered[y], targets[t, y], weights[t], gradient[y])
-            if counted is not None:
-                _only_counted(counted[y], gradient[y])
+        while True:
+            strip = fetch_add(counter, 1)
+            if strip >= strips:
+                break
+            for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
+                _blur_column(slopes[0], y, blurred[0])
+                _blur_column(slopes[1], y, blurred[1])
+                _start_gradient(blurred[0], blurred[1], rendered[y], gradient[y])
+                for t in range(targets.shape[0]):
+                    _blur_column(slopes[2 + t], y, blurred[2])
+                    _add_gradient(blurred[2], rendered[y], targets[t, y], weights[t], gradient[y])
+                if counted is not None:
+                    _only_counted(counted[y], gradient[y])

@@ -19,7 +19,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from gaussians.kernels import FASTMATH
+from gaussians.kernels import FASTMATH, fetch_add
 from gaussians.raster.constants import TILE_SIZE
 from gaussians.raster.cpu.rows import (
     COLOR,
@@ -45,7 +45,6 @@ from gaussians.raster.cpu.rows import (
     X,
     Y,
     backward_rows,
-    fetch_add,
     forward_rows,
 )
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.cgutils import get_item_pointer
 from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
@@ -175,16 +174,3 @@ def backward_rows(
     return types.void(
         channels, extra, packed, whole, state, whole, whole, whole, whole, whole, moments, whole
     ), codegen
-
-
-@intrinsic
-def fetch_add(typingctx: Any, counter: Any, increment: Any) -> Any:
-    """Atomically add `increment` to counter[0] (an int64 array) and return what it was."""
-
-    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        array_type = signature.args[0]
-        array = context.make_array(array_type)(context, builder, args[0])
-        pointer = get_item_pointer(context, builder, array_type, array, [INT64(0)])
-        return builder.atomic_rmw("add", pointer, args[1], "monotonic")
-
-    return types.int64(counter, types.int64), codegen
