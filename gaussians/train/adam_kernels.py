@@ -1,12 +1,9 @@
 """Adam's update on the CPU in one pass over memory: four reads and three writes a number, no temporaries."""
 
-# pyright: reportCallIssue=false
-# (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
-
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import njit, prange
 
-from gaussians.kernels import FASTMATH, fetch_add
+from gaussians.kernels import FASTMATH
 
 _CHUNK = 8192  # numbers a thread takes at a time: 128 KiB of the four arrays
 # The NumPy error model: Python's would test each divisor for zero, and the loop could not be vectorised.
@@ -41,26 +38,11 @@ def update_all(param, gradient, mean, square, rate1, beta2, rate2, step_size, co
         correction: float32, 1 / √(1 - beta2^t).
     """
     n = param.shape[0]
-    chunks, counter = (n + _CHUNK - 1) // _CHUNK, np.zeros(1, np.int64)
-    for _ in prange(get_num_threads()):
-        while True:
-            chunk = fetch_add(counter, 1)
-            if chunk >= chunks:
-                break
-            s = slice(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK))
-            _update(
-                param[s],
-                gradient[s],
-                mean[s],
-                square[s],
-                None,
-                rate1,
-                beta2,
-                rate2,
-                step_size,
-                correction,
-                eps,
-            )
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        s = slice(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK))
+        _update(
+            param[s], gradient[s], mean[s], square[s], None, rate1, beta2, rate2, step_size, correction, eps
+        )
 
 
 @njit(**_OPTIONS, parallel=True)
