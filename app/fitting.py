@@ -1,8 +1,13 @@
-"""Words fitted to the room there is on the screen."""
+"""The room there is on the screen, and words fitted to it."""
 
 import dearpygui.dearpygui as dpg
 
 from app import text
+
+
+def window_size() -> tuple[int, int]:
+    """Width and height of the window within its frame, px."""
+    return dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
 
 
 def wide(words: str) -> int:

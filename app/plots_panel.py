@@ -9,6 +9,8 @@ from app.studio import Studio
 from app.theme import DIM, SERIES, Look, line
 
 HEIGHT = 200  # px at scale 1
+UPPER_RIGHT = dpg.mvPlot_Location_NorthEast
+LEGENDS = {"psnr": dpg.mvPlot_Location_SouthEast, "rate": dpg.mvPlot_Location_SouthEast}  # off the curves
 SETTLED = 4  # frames after which an axis has followed what it was told
 SAME = 0.02  # of what there is of x: a range that differs by less at both ends is all of it
 
@@ -51,7 +53,7 @@ class PlotsPanel:
                             no_mouse_pos=True,
                         )
                     ):
-                        dpg.add_plot_legend(location=dpg.mvPlot_Location_NorthEast, no_menus=True)
+                        dpg.add_plot_legend(location=LEGENDS.get(name, UPPER_RIGHT), no_menus=True)
                         # The toolkit keeps a line free for an axis' label, so there is one.
                         dpg.add_plot_axis(dpg.mvXAxis, label=across, tag=f"x {name}")
                         dpg.add_plot_axis(dpg.mvYAxis, label=along, tag=f"y {name}", no_label=not along)
