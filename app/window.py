@@ -243,6 +243,7 @@ class Window:
         self.compare_bar.refresh()
         self.timeline.refresh()
         self.export.refresh()
+        self.dialogs.opening.refresh()
         dpg.configure_item("export", show=bool(self.export.models))
         tab = dpg.get_value("tabs")
         for label, panel in self.tabs.items():
