@@ -18,6 +18,7 @@ STAGES = {
     "labels": "Soft labels",
     "student": "Student",
 }
+TITLE_WIDTH = 310  # px at scale 1
 PRIMARY = ("start", "continue", "export result")
 
 
@@ -38,6 +39,8 @@ class RunPanel:
         """Make the widgets."""
         with inside(dpg.add_group(parent=parent, tag="run panel")):
             dpg.bind_item_font(dpg.add_text("", tag="run title"), self._look.bold)
+            with inside(dpg.add_tooltip("run title", delay=0.4)):
+                dpg.add_text("", tag="run place")
             dpg.add_text("", tag="run line", wrap=0)
             dpg.add_text("", tag="run verdict", wrap=0, show=False)
             dpg.bind_item_theme("run verdict", self._look.dense)
@@ -65,7 +68,9 @@ class RunPanel:
         if opened is None:
             return
         scene = bool(opened.cameras)
-        dpg.set_value("run title", studio.title)
+        room = round(TITLE_WIDTH * dpg.get_global_font_scale())
+        dpg.set_value("run title", fitted(studio.title, room, text.begun))
+        dpg.set_value("run place", str(opened.path))
         dpg.set_value("run line", self._line())
         self._show_buttons(scene)
         verdict = self._verdict() if state.run_state == "finished" else ""

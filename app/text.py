@@ -65,6 +65,11 @@ def shortened(path: str, length: int) -> str:
     return path if len(path) <= length else "…" + path[-(length - 1) :]
 
 
+def begun(words: str, length: int) -> str:
+    """Words of at most `length` characters: their beginning, before an ellipsis."""
+    return words if len(words) <= length else words[: length - 1].rstrip() + "…"
+
+
 def verdict(student: tuple[int, float | None], teacher: tuple[int, float | None], name: str) -> str:
     """What distilling came to: "5,397 Gaussians, 8.3 times fewer than Vanilla, at 24.57 dB (+0.39 dB)".
 

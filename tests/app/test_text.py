@@ -63,3 +63,9 @@ def test_what_is_loaded_is_named() -> None:
     assert text.loading("garden", "decoding photos") == ("Opening garden", "Decoding photos")
     assert text.loading("garden", "opening") == ("Opening garden", "")
     assert text.loading("", "compiling") == ("Compiling", "")
+
+
+def test_a_long_name_keeps_its_beginning() -> None:
+    assert text.begun("a garden", 8) == "a garden"
+    assert text.begun("a garden in May", 9) == "a garden…"
+    assert len(text.begun("x" * 100, 20)) == 20
