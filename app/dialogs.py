@@ -217,6 +217,7 @@ class Dialogs:
                 pos=place,
                 no_close=not closable,
                 no_collapse=True,
+                no_scrollbar=True,  # one comes where none is needed; the wheel scrolls without
                 **sizes,
             )
         return inside(tag)

@@ -186,6 +186,7 @@ class StudioState:
         self.curves = Curves()
         self.curves.add(opened.metrics)
         self._note(opened.metrics)
+        self.psnr |= opened.measured
 
     def _follow(self, report: Progressed) -> None:
         event = report.event

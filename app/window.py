@@ -8,6 +8,7 @@ from pathlib import Path
 import dearpygui.dearpygui as dpg
 import torch
 
+from app.backdrop import MAIN, build_backdrop, resize_backdrop, show_backdrop
 from app.cameras_panel import CamerasPanel
 from app.cell_menu import build_cell_menu, show_cell_menu
 from app.containers import inside
@@ -25,15 +26,14 @@ from app.shortcuts import Shortcuts
 from app.status_bar import StatusBar
 from app.studio import Studio
 from app.teachers_panel import TeachersPanel
-from app.theme import PANEL, Look
+from app.theme import Look
 from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import Viewport
 from gaussians.session.messages import Failed
 
-BUSY_RATE, CALM_RATE = 60.0, 21.0  # frames a second while the window is used, and else
+BUSY_RATE, CALM_RATE = 60.0, 20.6  # frames a second while the window is used, and else
 IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
-MAIN = "main window"
 MOST_PATIENCE = 60.0  # seconds for the run to be saved, where the window went away by itself
 MOST_MISTAKES = 5  # frames in a row that may fail
 
@@ -124,14 +124,11 @@ class Window:
         shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, actions)
         self.input = Input(shortcuts.press, self._press, self._release, self._double_click, self._wheel)
         dpg.set_exit_callback(self.interruptions.close_window)
-        dpg.set_primary_window(MAIN, True)
-        dpg.set_viewport_clear_color([*PANEL, 255])
+        show_backdrop()
         dpg.show_viewport()
 
     def _build_items(self) -> None:
-        with inside(
-            dpg.add_window(tag=MAIN, no_background=True, no_scrollbar=True, no_scroll_with_mouse=True)
-        ):
+        with inside(build_backdrop()):
             with inside(dpg.add_group(horizontal=True, horizontal_spacing=PAD)):
                 with inside(dpg.add_child_window(tag="centre", border=False, no_scrollbar=True)):
                     with inside(dpg.add_group(horizontal=True, tag="tool bar")):
@@ -260,6 +257,7 @@ class Window:
         if size == self._size:
             return
         self._size = size
+        resize_backdrop(width, height)
         s = self.scale
         side = round((SIDE if width < 1700 * s else SIDE * 1.2) * s)
         bars = 2 + self.compare_bar.shown + self.timeline.shown

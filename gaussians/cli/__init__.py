@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "distill": "train teachers and a compact student on a scene, headless",
+    "ablate": "compare variants of a recipe on scenes and seeds, in a table and a chart",
     "eval": "measure a run or a splat on a scene's held-out views",
     "render": "render a run or a splat from a scene's cameras, as images or a video",
     "export": "write a run's student, or convert a splat",

@@ -16,6 +16,7 @@ from gaussians.scene import Progress as SceneProgress
 from gaussians.scene import Scene
 from gaussians.session.events import Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.machine import device_name
+from gaussians.session.search import Search, TrialFinished
 
 LINE_EVERY = 5.0  # seconds between lines where there is no terminal
 REDRAW_EVERY = 0.1  # seconds between updates of a bar
@@ -71,15 +72,20 @@ class Console:
         finally:
             status.stop()
 
-    def describe(self, scene: Scene, recipe: Recipe, device: torch.device, directory: Path) -> None:
-        """Say what is about to be done."""
+    def describe(
+        self, scene: Scene, recipe: Recipe, device: torch.device, directory: Path, within: float | None
+    ) -> None:
+        """Say what is about to be done; `within`: how many dB a search may lose."""
         camera = scene.train[0].camera if scene.train else scene.test[0].camera
+        budget = f"budget {recipe.student.budget}"
+        if within is not None:
+            budget = f"the smallest student within {within:g} dB"
         lines = [
             f"scene   {scene.path}",
             f"        {len(scene.train)} training and {len(scene.test)} test views,"
             f" {camera.width}x{camera.height}, {len(scene.points.xyz)} points ({scene.points.source})",
             *(f"        {note}" for note in scene.notes),
-            f"recipe  {recipe.name}, budget {recipe.student.budget}, seed {recipe.seed}",
+            f"recipe  {recipe.name}, {budget}, seed {recipe.seed}",
             f"device  {device_name(device)}",
             f"run     {directory}",
         ]
@@ -87,13 +93,20 @@ class Console:
             self._err.print(line, markup=False, soft_wrap=True)
 
     @contextlib.contextmanager
-    def training(self, plan: Sequence[Stage]) -> Iterator[Callable[[Event], None]]:
-        """Within: what is yielded takes the run's events and shows them."""
-        if self._err.is_terminal:
-            with _bars(self._err) as progress:
-                yield _BarView(progress, plan).show
-        else:
-            yield _LineView(self._err).show
+    def training(self, plan: Sequence[Stage]) -> Iterator[Callable[[Event | TrialFinished], None]]:
+        """Within: what is yielded takes the run's events, or a search's, and shows them."""
+        with contextlib.ExitStack() as stack:
+            view: _BarView | _LineView = _LineView(self._err)
+            if self._err.is_terminal:
+                view = _BarView(stack.enter_context(_bars(self._err)), plan)
+
+            def show(event: Event | TrialFinished) -> None:
+                if isinstance(event, TrialFinished):
+                    self._err.print(_trial(event), markup=False, soft_wrap=True)
+                else:
+                    view.show(event)
+
+            yield show
 
     def finished(self, event: RunFinished, scene: Scene) -> None:
         """The final table, and where everything is."""
@@ -113,6 +126,19 @@ class Console:
         ]
         for line in lines:
             self._out.print(line, markup=False, soft_wrap=True)
+
+    def searched(self, search: Search) -> int:
+        """Where the frontier is, and whether the search has found anything; the exit code: 1 if not."""
+        self._out.print(f"frontier {search.frontier}", markup=False, soft_wrap=True)
+        if search.found is not None:
+            return 0
+        assert search.largest is not None, "it has tried at least one"
+        line = (
+            f"not within {search.within:g} dB: even the largest student tried, {search.largest.gaussians:,} "
+            "Gaussians, is farther below the vanilla teacher; it is the run's student. Train it longer"
+        )
+        self._err.print(line, markup=False, soft_wrap=True)
+        return 1
 
     def stopped(self, directory: Path) -> None:
         """Say that all is saved, and how to go on."""
@@ -160,8 +186,7 @@ class _BarView:
         if isinstance(event, StageStarted):
             self._began, self._first = time.perf_counter(), event.step
             task = self._tasks[event.stage.name]
-            self._progress.start_task(task)
-            self._progress.update(task, completed=event.step)
+            self._progress.reset(task, completed=event.step)  # a search comes back to it
         elif isinstance(event, StepDone):
             self._step(event)
         elif isinstance(event, StageFinished):
@@ -203,6 +228,14 @@ class _LineView:
             )
         elif isinstance(event, StageFinished):
             self._console.print(f"{event.stage.name:10} {_summary(event)}", markup=False, soft_wrap=True)
+
+
+def _trial(event: TrialFinished) -> str:
+    """One line on a student that a search has tried."""
+    student, below = event.student, event.vanilla.psnr_choose - event.student.psnr_choose
+    side = "below" if below >= 0 else "above"
+    psnr = f"{student.psnr_choose:.2f} dB, {abs(below):.2f} dB {side} vanilla on the views to choose by"
+    return f"tried      {student.gaussians:,} Gaussians: {psnr}{' (before)' if event.resumed else ''}"
 
 
 def _summary(event: StageFinished) -> str:

@@ -1,37 +1,34 @@
 """`main.py distill`: train teachers and a student, headless, in a run directory that can be resumed."""
 
-import contextlib
 import dataclasses
-import json
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
+from gaussians.cli.recipe_flags import make_recipe
+from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
-from gaussians.distill.presets import recipe as preset
-from gaussians.distill.presets import recipe_names
 from gaussians.distill.recipe import Recipe
-from gaussians.distill.recipe_check import check_recipe
-from gaussians.distill.recipe_json import from_json, to_json
+from gaussians.distill.variant_changes import having
 from gaussians.errors import RecipeError, RunError, SplatError
-from gaussians.io import read_splat
-from gaussians.scene import SceneOptions, load_scene
+from gaussians.io import read_splat, readable_suffixes
+from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
 from gaussians.session.run import Run
+from gaussians.session.scenes import load_views
+from gaussians.session.search import Search, begin_search, parse_tolerance, searched_within
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 RUNS = Path("runs")
-STOPPED = 130
 DESCRIPTION = "Train teachers on a scene and distil them into a compact student."
 
 
@@ -40,13 +37,18 @@ class Flags:
     """The flags of `distill`. None: not given, so the recipe's, or when resuming the run's, value holds."""
 
     scene: Annotated[Path | None, tyro.conf.Positional] = None
-    """Folder: COLMAP, transforms.json, or just photos. Default: the bundled demo."""
+    """Folder: COLMAP, transforms.json, or just photos. Default: renders of --teacher, or the demo."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory to create (default: runs/NAME)."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
-    """preview (a minute on the demo), fast, paper; or a JSON file (default: fast; on the demo: preview)."""
+    """preview (a minute on the demo), fast, paper, paper-code, or a JSON file (default: fast, or preview)."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="12%|50000|5MB")] = None
     """The student's size: a share of the vanilla teacher's Gaussians, a count, or a file size."""
+    within: Annotated[str | None, tyro.conf.arg(metavar="0.2dB")] = None
+    """Instead of a budget: the smallest student whose held-out PSNR is at most so far below the vanilla
+    teacher's. Tries counts on a ladder of factors of 1.19, each student from the teacher on: from an eighth
+    by factors of 2 until the answer is enclosed, then halving. Writes frontier.csv. With four held-out views
+    or more it goes by every other one, and reports the others."""
     teacher: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE")] = ()
     """Splat files to use as teachers instead of training any; the budget counts from the first."""
     steps: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
@@ -82,29 +84,33 @@ def distill(flags: Flags) -> int:
     """
     console = Console()
     plan, directory = _resumed(flags) if flags.resume else _planned(flags)
-    device = choose_device(plan.device)
+    within, device = _within(flags, directory), choose_device(plan.device)
     with console.loading(plan.scene) as progress:
-        scene = load_scene(plan.scene, plan.options, progress)
-    console.describe(scene, plan.recipe, device, directory.path)
+        scene = load_views(plan.scene, plan.options, progress)
+    console.describe(scene, plan.recipe, device, directory.path, within)
     if not directory.exists:
+        begin_search(directory, within, scene)
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
         with console.compiling() as show:
             compile_apart(show)
     with directory.locked():
-        training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
+        if within is None:
+            training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
+        else:
+            training = Search(directory, scene, plan, device, within, flags.save_every)
         finished = _train(training, console)
     if finished is None:
         console.stopped(directory.path)
         return STOPPED
     console.finished(finished, scene)
-    return 0
+    return 0 if isinstance(training, Run) else console.searched(training)
 
 
-def _train(training: Run, console: Console) -> RunFinished | None:
+def _train(training: Run | Search, console: Console) -> RunFinished | None:
     """Do what is left of the run and show it; None: asked to stop, and saved."""
     # While bars are shown, rich takes over standard output: results are for after them.
-    with _stop_requests() as stop, console.training(training.plan) as show:
+    with stop_requests() as stop, console.training(training.plan) as show:
         for event in training.events():
             show(event)
             if isinstance(event, RunFinished):
@@ -115,72 +121,50 @@ def _train(training: Run, console: Console) -> RunFinished | None:
     return None
 
 
-def make_recipe(flags: Flags, default: str) -> Recipe:
-    """The recipe that the flags describe. Raises RecipeError."""
-    recipe = _named(flags.recipe or default)
-    document = to_json(recipe)
-    for assignment in flags.set:
-        _assign(document, assignment)
-    if flags.budget is not None:
-        document["student"]["budget"] = flags.budget
-    if flags.seed is not None:
-        document["seed"] = flags.seed
-    recipe = from_json(document)
-    if flags.independent:
-        recipe = dataclasses.replace(recipe, teachers=dataclasses.replace(recipe.teachers, fork=0))
-    if flags.steps is not None:
-        if not 0 < flags.steps <= 100:
-            raise RecipeError(
-                f"--steps {flags.steps}: a factor on the recipe's steps, above 0 and at most 100"
-            )
-        recipe = recipe.scaled(flags.steps)
-    check_recipe(recipe)  # again: scaled to very few steps, schedules may no longer fit together
-    return recipe
-
-
-def _named(name: str) -> Recipe:
-    path = Path(name)
-    if path.suffix != ".json":
-        return preset(name)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe; there are {', '.join(recipe_names())}") from None
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"{path}: not readable as a recipe in JSON ({error})") from error
-    try:
-        # A run's recipe.json serves, too.
-        return from_json(document.get("recipe", document) if isinstance(document, dict) else document)
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
-
-
-def _assign(document: dict[str, Any], assignment: str) -> None:
-    """Set one option of a recipe's JSON by its dotted path."""
-    path, equals, text = assignment.partition("=")
-    *parents, name = path.split(".")
-    node: Any = document
-    for parent in parents:
-        node = node.get(parent) if isinstance(node, dict) else None
-    if not equals or not isinstance(node, dict) or name not in node:
-        raise RecipeError(
-            f"--set {assignment}: no such option; wanted is OPTION=VALUE, as recipe.json names them"
-        )
-    try:
-        node[name] = json.loads(text)
-    except ValueError:
-        node[name] = text
+def _within(flags: Flags, directory: RunDirectory) -> float | None:
+    """The tolerance of a search, in dB; None: the run has a budget. Raises DistilleryError."""
+    given = None if flags.within is None else parse_tolerance(flags.within)
+    if given is not None and flags.budget is not None:
+        raise RecipeError("--within and --budget: one searches for what the other sets; give one of them")
+    if not directory.exists:
+        return given
+    begun = searched_within(directory)
+    if given is not None and given != begun:
+        was = "with a budget" if begun is None else f"to search within {begun:g} dB"
+        raise RunError(f"{directory.path}: was begun {was}; resume without --within, or choose another --out")
+    return begun
 
 
 def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     """A new run, as the flags say."""
-    default = "fast" if flags.scene else "preview"
-    recipe = make_recipe(flags, default)
-    scene = absolute(flags.scene or DEMO)
-    directory = RunDirectory(flags.out or free_directory(scene.name))
+    given = _given_teachers(flags.teacher)
+    default = "fast" if flags.scene or given else "preview"
+    recipe = _recipe(flags, default)
+    # Without photos the first teacher is looked at from all sides.
+    scene = absolute(flags.scene) if flags.scene else next(iter(given.values()), DEMO)
+    recipe = _within_splat(recipe, scene)
+    directory = RunDirectory(flags.out or free_directory(scene.stem if scene.is_file() else scene.name))
     directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
-    return RunPlan(scene, options, recipe, flags.device or "auto", _given_teachers(flags.teacher)), directory
+    return RunPlan(scene, options, recipe, flags.device or "auto", given), directory
+
+
+def _recipe(flags: Flags, default: str) -> Recipe:
+    """The recipe that the flags describe. Raises RecipeError."""
+    recipe = make_recipe(flags.recipe or default, flags.set, flags.steps, flags.budget, flags.seed)
+    if flags.independent:
+        recipe = dataclasses.replace(recipe, teachers=dataclasses.replace(recipe.teachers, fork=0))
+    return recipe
+
+
+def _within_splat(recipe: Recipe, scene: Path) -> Recipe:
+    """The recipe with no more SH degrees than a splat has that is learnt from: there is nothing to learn."""
+    if not scene.is_file() or scene.suffix.lower() not in readable_suffixes():
+        return recipe
+    optimise = recipe.student.optimise
+    degree = min(optimise.sh_degree, read_splat(scene).sh_degree)
+    optimise = dataclasses.replace(optimise, sh_degree=degree)
+    return dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, optimise=optimise))
 
 
 def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
@@ -212,8 +196,10 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     options = flags.scene_flags.apply(plan.options)
     recipe = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
-        default = flags.recipe or plan.recipe.name
-        recipe = make_recipe(dataclasses.replace(flags, recipe=default), default)
+        recipe = _recipe(flags, plan.recipe.name)
+        recipe = _within_splat(recipe, plan.scene)
+        if searched_within(directory) is not None:  # the budget is what the search finds, not the flags'
+            recipe = having(student__budget=plan.recipe.student.budget)(recipe)
     for name, wanted, there in (
         ("the recipe", recipe, plan.recipe),
         ("how the scene is read", options, plan.options),
@@ -233,22 +219,3 @@ def free_directory(name: str) -> Path:
     while path.exists():
         path, number = RUNS / f"{name}-{number}", number + 1
     return path
-
-
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[Any]:
-    """Within: Ctrl-C and SIGTERM only ask to stop, after the step; a second Ctrl-C stops at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: Any) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ask) for number in numbers]
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -6,8 +6,9 @@ from pathlib import Path
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute
 from gaussians.errors import SceneError
-from gaussians.scene import Scene, SceneOptions, load_scene
+from gaussians.scene import Scene, SceneOptions
 from gaussians.session.models import Models
+from gaussians.session.scenes import load_views
 
 OWN_SCENE = "(default: the run's own)"
 
@@ -37,4 +38,4 @@ def open_scene(models: Models, scene: Path | None, flags: SceneFlags) -> Scene:
     """
     folder, options = scene_source(models, scene, flags)
     with Console().loading(folder) as progress:
-        return load_scene(folder, options, progress)
+        return load_views(folder, options, progress)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,11 @@ _COLUMNS = (
     ("seconds", "seconds", ".1f"),
 )
 _OPTIONAL = ("lpips", "seconds")
+
+
+def wide_console(least: int) -> Console:
+    """Standard output with at least so many columns: a terminal too narrow wraps, instead of losing cells."""
+    return Console(highlight=False, width=max(least, Console().width))
 
 
 def plain_table(*headings: str) -> Table:

@@ -1,6 +1,7 @@
 """How much each Gaussian matters to the training views, and which to keep for it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,50 +9,128 @@ from torch import Tensor
 
 from gaussians.camera import Camera
 from gaussians.model import Gaussians
-from gaussians.raster import blend_weights
+from gaussians.raster import blend_weights, rasterize
+from gaussians.scene.types import View
 
-MAX_VIEWS = 200  # looked at for one importance; beyond this, more views hardly change the order
+
+@dataclass(frozen=True, eq=False)
+class Lookout:
+    """From where importance is measured.
+
+    Attributes:
+        cameras: of the training views.
+        masks: [H, W] bool of each, True where a pixel counts; None for all of a view. Empty: all of all.
+        background: RGB in [0, 1].
+        breathe: called between views while importance is measured.
+    """
+
+    cameras: Sequence[Camera]
+    masks: Sequence[np.ndarray | None] = ()
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    breathe: Callable[[], None] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        views: Sequence[View],
+        background: tuple[float, float, float],
+        breathe: Callable[[], None] | None = None,
+    ) -> "Lookout":
+        """Training views as they are trained on."""
+        return cls([view.camera for view in views], [view.mask for view in views], background, breathe)
+
+    def counted(self, view: int, device: torch.device) -> Tensor | None:
+        """[1, H, W] float32, 1 where a pixel of the view counts; None: everywhere."""
+        mask = self.masks[view] if self.masks else None
+        return None if mask is None else torch.tensor(mask, dtype=torch.float32, device=device)[None]
 
 
-@torch.no_grad()
 def importance(
     gaussians: Gaussians,
-    cameras: Sequence[Camera],
+    lookout: Lookout,
     kind: str = "weight",
-    max_views: int = MAX_VIEWS,
-    breathe: Callable[[], None] | None = None,
+    views: Sequence[int] | None = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """[N] Σ over views of the blend weight α T summed over pixels (Fang & Wang 2024, Mini-Splatting, §4.2).
+    """[N] how much the views would miss each Gaussian. Pixels that a mask leaves out count nothing.
+
+    Kinds:
+        weight: the blend weight α T summed over pixels (Fang & Wang 2024, Mini-Splatting, §4.2).
+        area: in each view divided by the number of pixels touched, so that a small or far Gaussian counts as
+            a large one does (Mini-Splatting's outdoor variant).
+        opacity: of the Gaussian itself; no view is looked at.
+        effect: Σ over pixels and channels of the squared change if it were not there, see `removal_effect`.
 
     Args:
         gaussians: N of them.
-        cameras: of the training views; of more than `max_views`, as many are used, evenly spread.
-        kind: "weight"; or "area": in each view divided by the number of pixels touched, so that a small
-            or far Gaussian counts as a large one does (Mini-Splatting's outdoor variant).
-        max_views: see cameras.
-        breathe: called between views.
+        lookout: the training views.
+        kind: one of the above.
+        views: indices of those to look at; None: all.
+        generator: on the Gaussians' device, of the probes of "effect"; None: a fresh one.
 
     Raises:
         SplatError: the Gaussians have NaN or infinity.
     """
+    detached = gaussians.map(Tensor.detach)
+    if kind == "opacity":
+        return detached.opacities
     total = torch.zeros(len(gaussians), device=gaussians.device)
-    for index in spread_views(len(cameras), max_views):
+    chosen = range(len(lookout.cameras)) if views is None else views
+    probes = generator or torch.Generator(gaussians.device).manual_seed(0)
+    for view in chosen:
+        if lookout.breathe is not None:
+            lookout.breathe()
+        if kind == "effect":
+            total += removal_effect(detached, lookout, view, probes)
+            continue
         weight, pixels = blend_weights(
-            gaussians.means,
-            gaussians.quats,
-            gaussians.scales,
-            gaussians.opacities,
-            **cameras[index].tensors(gaussians.device),
+            detached.means,
+            detached.quats,
+            detached.scales,
+            detached.opacities,
+            **lookout.cameras[view].tensors(gaussians.device),
+            pixel_weights=lookout.counted(view, gaussians.device),
         )
         total += weight / pixels.clamp(min=1) if kind == "area" else weight
-        if breathe is not None:
-            breathe()
     return total
+
+
+def removal_effect(gaussians: Gaussians, lookout: Lookout, view: int, generator: torch.Generator) -> Tensor:
+    """[N] an unbiased estimate of the squared change of the image by each Gaussian's removal, one probe.
+
+    A pixel's colour C is linear in each opacity o, so that removal changes it by exactly -o ∂C/∂o (but where
+    alpha is held at 0.999 or cut at 1/255). For independent random signs s of pixels and channels
+    E[(Σ s o ∂C/∂o)²] = Σ (o ∂C/∂o)² (Hutchinson 1990), and Σ s ∂C/∂o is one backward pass.
+
+    Args:
+        gaussians: N of them, without gradients.
+        lookout, view: from where.
+        generator: of the signs.
+    """
+    device = gaussians.device
+    opacities = gaussians.opacities.requires_grad_()
+    settings = gaussians.render_args() | {"opacities": opacities}
+    behind = torch.tensor([lookout.background], device=device)
+    with torch.enable_grad():
+        image, _, _ = rasterize(**settings, **lookout.cameras[view].tensors(device), backgrounds=behind)
+        signs = 2.0 * torch.randint(0, 2, image.shape, generator=generator, device=device) - 1
+        counted = lookout.counted(view, device)
+        if counted is not None:
+            signs = signs * counted[..., None]
+        (slopes,) = torch.autograd.grad((image * signs).sum(), opacities)
+    return (opacities.detach() * slopes).square()
 
 
 def spread_views(count: int, most: int) -> list[int]:
     """Indices of at most `most` of `count` views, evenly spread, the first and the last among them."""
     return [int(index) for index in np.linspace(0, count - 1, min(count, most)).round()]
+
+
+def some_views(count: int, most: int, seed: int) -> list[int]:
+    """All indices of `count` views, or `most` of them drawn without replacement, in order."""
+    if count <= most:
+        return list(range(count))
+    return sorted(np.random.default_rng(seed).choice(count, most, replace=False).tolist())
 
 
 def highest(scores: Tensor, count: int) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from gaussians.camera import Camera
+from gaussians.distill.recipe import Labels as LabelOptions
 from gaussians.errors import RecipeError
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
@@ -25,6 +26,34 @@ from gaussians.storage import replacing
 
 _FORMAT = b"soft labels 1: uint8 RGB of every view, then float32 disagreement of every view"
 _SUFFIX = ".labels"
+
+
+@dataclass(frozen=True, eq=False)
+class Blending:
+    """How the teachers' renders become a label.
+
+    Attributes:
+        combine: "mean"; "median" of the teachers whatever their weights; "nearest": at each pixel the render
+            of the teacher nearest to the mean. The latter two don't blur.
+        agreement: σ of the teachers at which a photo has 1 - 1/e of the label; 0: none.
+        photos: [H, W, 3] uint8 of each view, as far as there are any.
+    """
+
+    combine: str = "mean"
+    agreement: float = 0.0
+    photos: Sequence[np.ndarray] = ()
+
+    @classmethod
+    def of(cls, options: LabelOptions, photos: Sequence[np.ndarray]) -> "Blending":
+        """As the recipe has it."""
+        return cls(options.combine, options.agreement, photos)
+
+    def key(self) -> bytes:
+        """What tells labels apart that were made otherwise."""
+        return f"{self.combine} {self.agreement}".encode()
+
+
+MEAN = Blending()
 
 
 class Labels(Protocol):
@@ -71,6 +100,7 @@ def render_labels(
     background: Sequence[float],
     folder: Path,
     memory_mb: float,
+    blending: Blending = MEAN,
 ) -> Generator[int, None, SoftLabels]:
     """Render the label of every camera, yielding the number of finished ones after each.
 
@@ -85,6 +115,7 @@ def render_labels(
         background: RGB in [0, 1].
         folder: for the file.
         memory_mb: largest size kept in memory.
+        blending: of the renders.
 
     Raises:
         RecipeError: weights that are negative or not finite, or no teacher left.
@@ -94,7 +125,7 @@ def render_labels(
     taking_part = {name: gaussians for name, gaussians in teachers.items() if name in shares}
     shapes = tuple((camera.height, camera.width) for camera in cameras)
     size = sum(3 * height * width for height, width in shapes)
-    rendered = _render_all(taking_part, shares, cameras, background)
+    rendered = _render_all(taking_part, shares, cameras, background, blending)
     if size <= memory_mb * 1e6:
         pixels, disagreement = np.empty(size, np.uint8), np.empty(len(cameras), np.float32)
         end = 0
@@ -103,7 +134,7 @@ def render_labels(
             pixels[start:end], disagreement[done] = label.ravel(), spread
             yield done + 1
         return SoftLabels(pixels, shapes, disagreement)
-    path = folder / f"{_key(taking_part, shares, cameras, background)}{_SUFFIX}"
+    path = folder / f"{_key(taking_part, shares, cameras, background, blending)}{_SUFFIX}"
     if not path.is_file() or path.stat().st_size != size + 4 * len(cameras):
         yield from _write(path, rendered)
     _remove_others(path)
@@ -132,9 +163,10 @@ def _render_all(
     shares: Mapping[str, float],
     cameras: Sequence[Camera],
     background: Sequence[float],
+    blending: Blending,
 ) -> Iterator[tuple[np.ndarray, float]]:
-    for camera in cameras:
-        yield render_label(teachers, shares, camera, background)
+    for view, camera in enumerate(cameras):
+        yield render_label(teachers, shares, camera, background, blending, view)
 
 
 @torch.no_grad()  # on a function and not a generator: there it would leak out at each yield
@@ -143,6 +175,8 @@ def render_label(
     shares: Mapping[str, float],
     camera: Camera,
     background: Sequence[float],
+    blending: Blending = MEAN,
+    view: int = 0,
 ) -> tuple[np.ndarray, float]:
     """One label [H, W, 3] uint8, and its teachers' disagreement; every one of them has a share."""
     images = []
@@ -155,7 +189,22 @@ def render_label(
     stack, share = torch.stack(images), torch.tensor([shares[name] for name in teachers]).reshape(-1, 1, 1, 1)
     mean = (share * stack).sum(dim=0)
     variance = (share * (stack - mean).square()).sum(dim=0)
-    return (mean * 255).round().to(torch.uint8).numpy(), float(variance.sqrt().mean())
+    label = _combined(stack, mean, blending.combine)
+    if blending.agreement > 0 and view < len(blending.photos):
+        trusted = torch.exp(-variance.mean(dim=-1, keepdim=True) / blending.agreement**2)
+        label = trusted * label + (1 - trusted) * torch.from_numpy(blending.photos[view]) / 255
+    return (label * 255).round().to(torch.uint8).numpy(), float(variance.sqrt().mean())
+
+
+def _combined(stack: Tensor, mean: Tensor, combine: str) -> Tensor:
+    """[H, W, 3] from the renders [T, H, W, 3] and their mean."""
+    if combine == "median":
+        ordered = stack.sort(dim=0).values
+        return (ordered[(len(stack) - 1) // 2] + ordered[len(stack) // 2]) / 2
+    if combine == "nearest":
+        nearest = (stack - mean).square().sum(dim=-1, keepdim=True).argmin(dim=0, keepdim=True)
+        return stack.gather(0, nearest.expand(1, *mean.shape))[0]
+    return mean
 
 
 def _write(path: Path, rendered: Iterator[tuple[np.ndarray, float]]) -> Iterator[int]:
@@ -180,9 +229,14 @@ def _key(
     shares: Mapping[str, float],
     cameras: Sequence[Camera],
     background: Sequence[float],
+    blending: Blending,
 ) -> str:
     """A hash of all that decides the labels: 1 GB of teachers takes about a second."""
     digest = hashlib.blake2b(_FORMAT, digest_size=16)
+    digest.update(blending.key())
+    if blending.agreement > 0:
+        for photo in blending.photos:
+            digest.update(photo.tobytes())
     digest.update(np.array(background, np.float64).tobytes())
     for camera in cameras:
         digest.update(np.array([camera.width, camera.height], np.int64).tobytes())

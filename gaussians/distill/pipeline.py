@@ -12,19 +12,23 @@ from dataclasses import dataclass
 
 import torch
 
+from gaussians.camera import Camera
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.dropout import Dropout
-from gaussians.distill.labels import Labels
+from gaussians.distill.importance import Lookout
+from gaussians.distill.labels import Blending, Labels
 from gaussians.distill.perturb import Perturbation
+from gaussians.distill.poses import PoseOrder, unseen_poses
 from gaussians.distill.recipe import Recipe
+from gaussians.distill.regrow import Regrowth
 from gaussians.distill.simplify import PaperRefinement, StagedPrune
-from gaussians.distill.structure import StructuralLoss
+from gaussians.distill.structure import structural_loss
 from gaussians.distill.student import StudentObjective
 from gaussians.model import Gaussians
 from gaussians.scene.types import Scene
 from gaussians.train.initial import gaussians_from_points
 from gaussians.train.optimisation import Optimisation, Variation
-from gaussians.train.refine import DensifyRefinement
+from gaussians.train.refine import default_refinement
 
 TRUNK, LABELS, STUDENT, ENSEMBLE = "trunk", "labels", "student", "ensemble"
 
@@ -36,7 +40,7 @@ class Stage:
     Attributes:
         name: unique in the run: "trunk", a teacher's name, "labels" or "student".
         model: what it makes; the trunk is the vanilla teacher's youth.
-        first, last: training steps done before and after; for "labels" the number of training views; both 0
+        first, last: training steps done before and after; for "labels" the number of poses; both 0
             for a teacher that is given.
     """
 
@@ -55,6 +59,8 @@ def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, 
         given: names of teachers that are there already; with any, none is trained.
     """
     teachers = recipe.teachers
+    if recipe.student.poses.share > 0:
+        views += recipe.student.poses.count
     student = [Stage(LABELS, ENSEMBLE, 0, views), Stage(STUDENT, STUDENT, 0, recipe.student.optimise.steps)]
     if given:
         return (*(Stage(name, name, 0, 0) for name in given), *student)
@@ -68,6 +74,17 @@ def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, 
 def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:
     """The weight of each teacher in the soft labels; 1 for those that the recipe doesn't know."""
     return {name: getattr(recipe.labels, name, 1.0) for name in teachers}
+
+
+def label_cameras(scene: Scene, recipe: Recipe) -> list[Camera]:
+    """Where labels are rendered from: the training views, then the unseen poses, if the student has any."""
+    cameras = [view.camera for view in scene.train]
+    return cameras + unseen_poses(cameras, recipe.student.poses, recipe.seed)
+
+
+def blending(scene: Scene, recipe: Recipe) -> Blending:
+    """How the teachers' renders become labels."""
+    return Blending(recipe.labels.combine, recipe.labels.agreement, tuple(view.image for view in scene.train))
 
 
 def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: torch.device) -> Optimisation:
@@ -110,20 +127,24 @@ def student_optimisation(
 ) -> Optimisation:
     """The student's optimisation at step 0, by the recipe's route; `breathe` is called in long steps."""
     student = recipe.student
-    cameras = [view.camera for view in scene.train]
+    lookout = Lookout.of(scene.train, scene.background, breathe)
     budget = student_budget(recipe, len(vanilla))
     if student.route == "points":
         start = gaussians_from_points(scene.points, student.optimise, extent=scene.extent, device=device)
-        inner = DensifyRefinement(student.optimise.densify, scene.extent)
+        inner = default_refinement(student.optimise.densify, scene.extent)
         refinement: StagedPrune = PaperRefinement(
-            student.simplify, budget, cameras, inner, student.optimise.initial_opacity, breathe
+            student.simplify, budget, lookout, inner, student.optimise.initial_opacity
         )
+    elif student.simplify.regrow > 0:
+        start, refinement = vanilla, Regrowth(student.simplify, budget, lookout, scene.extent)
     else:
-        start, refinement = vanilla, StagedPrune(student.simplify, budget, cameras, breathe=breathe)
+        start, refinement = vanilla, StagedPrune(student.simplify, budget, lookout)
     structure = None
     if student.structure.weight > 0:
         weights = vanilla.opacities if student.structure.by_opacity else None
-        structure = StructuralLoss(vanilla.means.to(device), student.structure.grid, weights)
+        settings = student.structure
+        structure = structural_loss(settings.kind, vanilla.means.to(device), settings.grid, weights)
+    further = label_cameras(scene, recipe)[len(scene.train) :]
     return Optimisation(
         start,
         scene.train,
@@ -135,4 +156,6 @@ def student_optimisation(
         device=device,
         objective=StudentObjective(scene.train, labels, student, structure, device),
         refinement=refinement,
+        further=further,
+        order=PoseOrder(student.poses, len(scene.train)) if further else None,
     )

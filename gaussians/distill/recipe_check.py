@@ -6,7 +6,10 @@ from gaussians.errors import RecipeError
 from gaussians.options import check_bounds
 
 ROUTES = ("teacher", "points")
-IMPORTANCES = ("weight", "area")
+IMPORTANCES = ("weight", "area", "opacity", "effect")
+METHODS = ("gradient", "mcmc")
+COMBINATIONS = ("mean", "median", "nearest")
+STRUCTURES = ("joint", "separable")
 UNITS = ("size", "world")
 
 
@@ -19,6 +22,10 @@ def check_recipe(recipe: Recipe) -> None:
     check_bounds(recipe)
     student, teachers = recipe.student, recipe.teachers
     _check_choice("student.route", student.route, ROUTES)
+    _check_choice("labels.combine", recipe.labels.combine, COMBINATIONS)
+    _check_choice("student.structure.kind", student.structure.kind, STRUCTURES)
+    for path, optimise in (("teachers", teachers.optimise), ("student", student.optimise)):
+        _check_choice(f"{path}.optimise.densify.method", optimise.densify.method, METHODS)
     _check_choice("teachers.perturb.unit", teachers.perturb.unit, UNITS)
     _check_choice("student.simplify.importance", student.simplify.importance, IMPORTANCES)
     # A file too small for a single Gaussian is too small for any teacher's share.
@@ -30,7 +37,7 @@ def check_recipe(recipe: Recipe) -> None:
             f"teachers.kinds = {', '.join(teachers.kinds)}: must name each once, and vanilla first, "
             "since the budget is counted in its Gaussians"
         )
-    weights = [getattr(recipe.labels, kind) for kind in teachers.kinds]
+    weights = [getattr(recipe.labels, kind, 1.0) for kind in teachers.kinds]
     if not any(weights):  # even where the student does not learn from labels, they are measured
         raise RecipeError("labels: every teacher that is trained has weight 0; raise one of them")
     if student.photo_weight == 0 and student.label_weight == 0:
@@ -39,6 +46,16 @@ def check_recipe(recipe: Recipe) -> None:
     simplify, steps = student.simplify, student.optimise.steps
     _check_order("student.simplify.start", simplify.start, "student.simplify.stop", simplify.stop)
     _check_order("student.simplify.stop", simplify.stop, "student.optimise.steps", steps, apart=1)
+    _check_order("student.poses.start", student.poses.start, "student.poses.stop", student.poses.stop)
+    if "perturbed" in teachers.kinds and teachers.optimise.densify.method == "mcmc":
+        raise RecipeError(
+            "teachers.kinds: perturbed disturbs by 2-D gradients, which mcmc does not gather; leave it out"
+        )
+    if student.route == "points" and simplify.regrow > 0:
+        raise RecipeError(
+            f"student.simplify.regrow = {simplify.regrow}: is for the route from the teacher; "
+            "from points, densification grows"
+        )
     if student.route == "points":
         # the draw at start and the last removal are different things, and the last must end all growth
         _check_order(

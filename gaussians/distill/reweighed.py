@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gaussians.camera import Camera
-from gaussians.distill.labels import SoftLabels, label_shares, render_label
+from gaussians.distill.labels import MEAN, Blending, SoftLabels, label_shares, render_label
 from gaussians.model import Gaussians
 
 
@@ -21,10 +21,11 @@ class ReweighedLabels:
     Args:
         labels: as rendered.
         weights: they were rendered with.
-        cameras: of the training views.
+        cameras: that `labels` were rendered for.
         background: RGB in [0, 1].
         teacher: gives a teacher's Gaussians, on the device to render on.
         memory_mb: at most so many million bytes of new labels are kept; what is beyond is rendered each time.
+        blending: of the renders, as for `labels`.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class ReweighedLabels:
         background: Sequence[float],
         teacher: Callable[[str], Gaussians],
         memory_mb: float,
+        blending: Blending = MEAN,
     ) -> None:
         self._labels, self._rendered_with = labels, label_shares(weights)
         self._shares = self._rendered_with
         self._cameras, self._background = cameras, background
         self._teacher, self._memory = teacher, int(memory_mb * 1e6)
+        self._blending = blending
         self._kept: dict[int, Tensor] = {}
         self._teachers: dict[str, Gaussians] = {}
 
@@ -69,5 +72,7 @@ class ReweighedLabels:
             if name not in self._teachers:
                 self._teachers[name] = self._teacher(name)
         teachers = {name: self._teachers[name] for name in self._shares}
-        pixels, _ = render_label(teachers, self._shares, self._cameras[view], self._background)
+        pixels, _ = render_label(
+            teachers, self._shares, self._cameras[view], self._background, self._blending, view
+        )
         return torch.from_numpy(pixels)

@@ -1,17 +1,26 @@
 """How a student gets down to its budget while it trains: refinements that remove by importance."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gaussians.camera import Camera
-from gaussians.distill.importance import highest, importance, importance_sample, keep_mass
+from gaussians.distill.importance import (
+    Lookout,
+    highest,
+    importance,
+    importance_sample,
+    keep_mass,
+    some_views,
+)
 from gaussians.distill.recipe import Simplify
+from gaussians.model import Gaussians
 from gaussians.train.parameters import Parameters
 from gaussians.train.refine import Refinement
 from gaussians.train.schedule import Draws
+
+_MEMORY = "importance"
 
 
 def stage_steps(first: int, last: int, stages: int) -> list[int]:
@@ -35,30 +44,25 @@ def stage_count(count: int, budget: int, remaining: int) -> int:
 class StagedPrune(Refinement):
     """Removes the least important Gaussians in stages, with time to recover between them.
 
-    What a stage leaves follows from the count there is, so nothing but the step needs to be remembered.
-    At `mass_step`, with a mass below 1, what adds least to the importance goes as well.
+    What a stage leaves follows from the count there is, so the step alone says what is due. With a memory
+    each importance is averaged with those before, so that nothing goes for one unlucky draw of views. At
+    `mass_step`, with a mass below 1, what adds least to the importance goes as well.
 
     Args:
         simplify: when, by which importance, and in how many stages.
         budget: Gaussians left after the last stage, if there are more.
-        cameras: of the training views, to measure importance in.
+        lookout: the training views, to measure importance in.
         inner: what else refines, before; it has to stop growing by the last stage.
-        breathe: called now and then while importance is measured.
     """
 
     def __init__(
-        self,
-        simplify: Simplify,
-        budget: int,
-        cameras: Sequence[Camera],
-        inner: Refinement | None = None,
-        breathe: Callable[[], None] | None = None,
+        self, simplify: Simplify, budget: int, lookout: Lookout, inner: Refinement | None = None
     ) -> None:
         self._simplify = simplify
         self._budget = budget
-        self._cameras = cameras
+        self._lookout = lookout
         self._inner = inner
-        self._breathe = breathe
+        self._memory: Tensor | None = None
         self._stages = stage_steps(simplify.start, simplify.stop, simplify.stages)
 
     @property
@@ -76,8 +80,7 @@ class StagedPrune(Refinement):
         changed = self._inner is not None and self._inner.after_step(parameters, meta, step, draws)
         if not self._is_due(step):
             return changed
-        kind = self._simplify.importance
-        scores = importance(parameters.gaussians(), self._cameras, kind, breathe=self._breathe)
+        scores = self._scores(parameters.gaussians(), step, draws)
         kept = self._kept(scores, step, draws.generator(step, "simplify", scores.device))
         if not kept.all():
             parameters.keep(kept)
@@ -90,18 +93,35 @@ class StagedPrune(Refinement):
         return None if self._inner is None else self._inner.mean_gradients()
 
     def keep(self, mask: Tensor) -> None:
-        """Let the inner refinement follow a removal."""
+        """Let the inner refinement and the memory follow a removal."""
+        if self._memory is not None:
+            self._memory = self._memory[mask]
         if self._inner is not None:
             self._inner.keep(mask)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The inner refinement's."""
-        return {} if self._inner is None else self._inner.state_dict()
+        """The inner refinement's, and the memory."""
+        state = {} if self._inner is None else dict(self._inner.state_dict())
+        return state if self._memory is None else state | {_MEMORY: self._memory}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Give the inner refinement its state."""
+        """Give the inner refinement its state, and take the memory."""
+        self._memory = state.get(_MEMORY)
         if self._inner is not None:
             self._inner.load_state_dict(state)
+
+    def _scores(self, gaussians: Gaussians, step: int, draws: Draws) -> Tensor:
+        """[N] the importance at `step`, averaged with what is remembered."""
+        simplify = self._simplify
+        generator = draws.generator(step, "importance", gaussians.device)
+        views = some_views(len(self._lookout.cameras), simplify.views, draws.seed(step, "importance views"))
+        scores = importance(gaussians, self._lookout, simplify.importance, views, generator)
+        if simplify.memory == 0 or self._inner is not None:  # whose growth the memory could not follow
+            return scores
+        if self._memory is not None:
+            scores = torch.lerp(scores, self._memory, simplify.memory)
+        self._memory = scores
+        return scores
 
     def _is_due(self, step: int) -> bool:
         mass_due = self._simplify.mass < 1 and step == self._simplify.mass_step
@@ -126,22 +146,20 @@ class PaperRefinement(StagedPrune):
     those left share out the work of the others. Then as StagedPrune, whose stages all come later.
 
     Args:
-        simplify, budget, cameras: as for StagedPrune.
+        simplify, budget, lookout: as for StagedPrune.
         inner: adaptive density control.
         initial_opacity: as the recipe's optimisation has it.
-        breathe: as for StagedPrune.
     """
 
     def __init__(
         self,
         simplify: Simplify,
         budget: int,
-        cameras: Sequence[Camera],
+        lookout: Lookout,
         inner: Refinement | None,
         initial_opacity: float,
-        breathe: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(simplify, budget, cameras, inner, breathe)
+        super().__init__(simplify, budget, lookout, inner)
         self._initial_opacity = initial_opacity
         self._stages = stage_steps(simplify.start, simplify.stop, simplify.stages + 1)[1:]
 

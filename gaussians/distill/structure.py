@@ -85,6 +85,50 @@ class StructuralLoss:
         return _CosineLoss.apply(position, counted, self._teacher.to(position), self.grid.cells)
 
 
+class SeparableLoss:
+    """1 - Π over x, y and z of the cosine of student's and teacher's histograms along that axis.
+
+    That is 1 - the cosine of the two outer products of these marginals, as the released code compares them.
+    A cross of two bars and a square have the same marginals: the joint histogram tells them apart, this not.
+
+    Args: as for `StructuralLoss`.
+    """
+
+    def __init__(self, means: Tensor, cells: int, weights: Tensor | None = None) -> None:
+        self.grid = VoxelGrid.around(means.detach(), cells)
+        with torch.no_grad():
+            self._teacher = _unit(_marginals(*_counted(means, self.grid, weights), cells))
+
+    def __call__(self, means: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The loss in [0, 1] of a student's centres [N, 3]; 1 if all are outside. Differentiable."""
+        student = _unit(_marginals(*_counted(means, self.grid, weights), self.grid.cells))
+        return 1 - (student * self._teacher.to(student)).sum(dim=1).prod()
+
+
+def structural_loss(
+    kind: str, means: Tensor, cells: int, weights: Tensor | None = None
+) -> "StructuralLoss | SeparableLoss":
+    """The loss of a kind: "joint" or "separable"; other arguments as for `StructuralLoss`."""
+    return (SeparableLoss if kind == "separable" else StructuralLoss)(means, cells, weights)
+
+
+def _unit(histograms: Tensor) -> Tensor:
+    return histograms / histograms.norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+def _marginals(position: Tensor, weights: Tensor, cells: int) -> Tensor:
+    """[3, cells] soft counts along each axis, differentiable; a centre counts as in the joint histogram."""
+    floor = position.detach().floor()
+    fraction = position - floor
+    counts = []
+    for axis in range(3):
+        below, up = floor[:, axis].long(), fraction[:, axis]
+        count = position.new_zeros(cells + 2)  # a cell on each side for what is beyond the grid
+        count = count.index_add(0, below + 1, weights * (1 - up)).index_add(0, below + 2, weights * up)
+        counts.append(count[1:-1])
+    return torch.stack(counts)
+
+
 class _CosineLoss(torch.autograd.Function):
     """1 - s·t / |s| for soft counts s and unit teacher t.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gaussians.distill.labels import Labels
 from gaussians.distill.recipe import Student
-from gaussians.distill.structure import StructuralLoss
+from gaussians.distill.structure import SeparableLoss, StructuralLoss
 from gaussians.model import Gaussians
 from gaussians.scene.types import View
 from gaussians.train.losses import color_losses
@@ -17,9 +17,13 @@ from gaussians.train.objective import Objective, Rendered
 class StudentObjective(Objective):
     """L = w_photo L_color(photo) + w_label L_color(label) + w_structure L_hist (Distilled-3DGS, eq. 9).
 
+    At poses beyond the training views there is no photo: the label takes its weight as well, so that a step
+    there counts as one at a view.
+
     Args:
         views: the training views; their masks hold for photo and label.
-        labels: of the same views; not looked at when `student.label_weight` is 0.
+        labels: of the same views, and of the unseen poses after them; not looked at when
+            `student.label_weight` is 0 and no step is at an unseen pose.
         student: the weights.
         structure: the structural loss, evaluated every `student.structure.every` steps; None: none.
         device: where the photos are kept, as they are: 8 bits a channel.
@@ -30,14 +34,14 @@ class StudentObjective(Objective):
         views: Sequence[View],
         labels: Labels | None,
         student: Student,
-        structure: StructuralLoss | None,
+        structure: StructuralLoss | SeparableLoss | None,
         device: torch.device | str,
     ) -> None:
         self._photos = [torch.tensor(view.image, device=device) for view in views]
         self._masks = [
             None if view.mask is None else torch.tensor(view.mask, device=device) for view in views
         ]
-        self._labels = labels if student.label_weight > 0 else None
+        self._labels = labels if student.label_weight > 0 or student.poses.share > 0 else None
         self._student = student
         self._structure = structure
 
@@ -45,29 +49,53 @@ class StudentObjective(Objective):
         self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
     ) -> dict[str, Tensor]:
         """The weighted terms "photo", "label" and, where it is due, "structure"."""
-        terms = self._color_terms(rendered.image, view_index)
+        terms = self._color_terms(rendered.image, view_index, step)
         settings = self._student.structure
         if self._structure is not None and step % settings.every == 0:
             counted = gaussians.opacities if settings.by_opacity else None
             terms["structure"] = settings.weight * self._structure(gaussians.means, counted)
         return terms
 
-    def _color_terms(self, image: Tensor, view: int) -> dict[str, Tensor]:
+    def _color_terms(self, image: Tensor, view: int, step: int) -> dict[str, Tensor]:
         """The colour losses against both targets, which share the statistics of the rendered image.
 
         Only their total has a gradient, so the last term is what the total has beyond the others' values:
         each term has its own value, and their sum the gradient of all.
         """
-        targets, weights = {}, {}
-        if self._student.photo_weight > 0:
-            targets["photo"], weights["photo"] = self._photos[view], self._student.photo_weight
-        if self._labels is not None:
-            targets["label"] = self._labels.image(view).to(image.device, non_blocking=True)
-            weights["label"] = self._student.label_weight
-        mix = self._student.optimise.ssim_weight
-        loss = color_losses(image, list(targets.values()), list(weights.values()), mix, self._masks[view])
-        values = (1 - mix) * loss.l1 + mix * loss.dssim
-        terms = {name: weights[name] * value.detach() for name, value in zip(targets, values, strict=True)}
+        wanted = self._weights(view, step)
+        targets = {name: self._target(name, view, image.device) for name in wanted}
+        weights = [weight for weight, _ in wanted.values()]
+        mixes = [mix for _, mix in wanted.values()]
+        mask = self._masks[view] if view < len(self._masks) else None
+        loss = color_losses(image, list(targets.values()), weights, mixes, mask)
+        by_l1 = 1 - torch.tensor(mixes, device=image.device)
+        values = torch.tensor(weights, device=image.device) * (by_l1 * loss.l1 + (1 - by_l1) * loss.dssim)
+        terms = {name: value.detach() for name, value in zip(targets, values, strict=True)}
         *others, last = terms
         terms[last] = loss.total - sum(terms[name] for name in others)
         return terms
+
+    def _weights(self, view: int, step: int) -> dict[str, tuple[float, float]]:
+        """By target ("photo", "label") its weight and the share of D-SSIM in it; none of weight 0."""
+        student, mix = self._student, self._student.optimise.ssim_weight
+        progress = step / max(1, student.optimise.steps - 1)
+        label = student.label_weight * (1 + (student.label_final - 1) * min(1.0, progress))
+        if self._labels is None:
+            label = 0.0
+        photo = student.photo_weight
+        if view >= len(self._photos):
+            return {"label": (photo + label, mix)}
+        if not student.label_l1 and label > 0:
+            # L1 against the photo alone, with the weight of both; D-SSIM against each.
+            photo, by_l1, by_ssim = photo + label, (1 - mix) * (photo + label), mix * photo
+            weights = {"photo": (by_l1 + by_ssim, by_ssim / (by_l1 + by_ssim)), "label": (mix * label, 1.0)}
+        else:
+            weights = {"photo": (photo, mix), "label": (label, mix)}
+        kept = {name: value for name, value in weights.items() if value[0] > 0}
+        return kept or {"photo": (0.0, mix)}
+
+    def _target(self, name: str, view: int, device: torch.device) -> Tensor:
+        if name == "photo":
+            return self._photos[view]
+        assert self._labels is not None, "a label has weight only where there are labels"
+        return self._labels.image(view).to(device, non_blocking=True)

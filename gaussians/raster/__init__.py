@@ -93,11 +93,13 @@ def blend_weights(
     near_plane: float = 0.01,
     far_plane: float = 1e10,
     eps2d: float = 0.3,
+    pixel_weights: Tensor | None = None,
     backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """How much of the images each Gaussian makes: its importance. No gradients.
 
-    Args and errors: as for `rasterize`.
+    Args and errors: as for `rasterize`, and:
+        pixel_weights: [C, H, W] float32, what each pixel counts in the sum; None: 1.
 
     Returns:
         [N] blend weights α T summed over all pixels and cameras, and [N] the number of (pixel, camera) pairs
@@ -105,7 +107,7 @@ def blend_weights(
     """
     return _backend(backend, means).blend_weights(
         means, quats, scales, opacities, viewmats, Ks, width, height,
-        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, pixel_weights=pixel_weights,
     )  # fmt: skip
 
 

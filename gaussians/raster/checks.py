@@ -13,6 +13,13 @@ _GAUSSIANS = "remove these Gaussians, or lower the learning rate if training mad
 _ADVICE = {"viewmats": _CAMERA, "Ks": _CAMERA, "backgrounds": "give finite background colours"}
 
 
+def check_pixel_weights(pixel_weights: Tensor | None, viewmats: Tensor, width: int, height: int) -> None:
+    """Raises ValueError unless there are none, or [C, H, W] of them."""
+    wanted = (len(viewmats), height, width)
+    if pixel_weights is not None and tuple(pixel_weights.shape) != wanted:
+        raise ValueError(f"pixel_weights {tuple(pixel_weights.shape)}: must be {wanted}")
+
+
 def check_inputs(
     means: Tensor,
     quats: Tensor,

@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 
 from gaussians.errors import BackendUnavailableError
 from gaussians.raster import reference
-from gaussians.raster.checks import check_inputs
+from gaussians.raster.checks import check_inputs, check_pixel_weights
 from gaussians.raster.constants import TILE_SIZE
 
 # gsplat counts in batches of 256 Gaussians per tile; this is "all of them", and fits a uint32.
@@ -98,6 +98,7 @@ def blend_weights(
     near_plane: float = 0.01,
     far_plane: float = 1e10,
     eps2d: float = 0.3,
+    pixel_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """[N] summed blend weight and [N] number of pixels drawn, float32 (fact 16 of `reference`).
 
@@ -107,13 +108,14 @@ def blend_weights(
         means, quats, scales, opacities, None, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
     )  # fmt: skip
+    check_pixel_weights(pixel_weights, viewmats, width, height)
     gsplat = _gsplat(means.device)
     total, count = torch.zeros_like(opacities), torch.zeros_like(opacities)
     if not len(means):
         return total, count
     gaussians = [tensor.detach() for tensor in (means, quats, scales, opacities)]
     # One camera at a time bounds the memory.
-    for viewmat, K in zip(viewmats.detach().split(1), Ks.detach().split(1), strict=True):
+    for camera, (viewmat, K) in enumerate(zip(viewmats.detach().split(1), Ks.detach().split(1), strict=True)):
         # gsplat returns no weights, but the gradient of the summed image with respect to a Gaussian's
         # constant colour is the sum of its weights.
         constant = means.new_zeros(len(means), 1).requires_grad_()
@@ -122,7 +124,8 @@ def blend_weights(
                 *gaussians, constant, viewmat, K, width, height,
                 near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, packed=False, tile_size=TILE_SIZE,
             )  # fmt: skip
-            (weights,) = torch.autograd.grad(image.sum(), constant)
+            counted = image if pixel_weights is None else image[0, :, :, 0] * pixel_weights[camera]
+            (weights,) = torch.autograd.grad(counted.sum(), constant)
         total += weights[:, 0]
         count += _pixel_counts(gsplat, meta, width, height)
     return total, count

@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gaussians.raster.checks import check_inputs
+from gaussians.raster.checks import check_inputs, check_pixel_weights
 from gaussians.raster.constants import (
     ALPHA_MAX,
     ALPHA_MIN,
@@ -124,12 +124,14 @@ def blend_weights(
     near_plane: float = 0.01,
     far_plane: float = 1e10,
     eps2d: float = 0.3,
+    pixel_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """[N] summed blend weight and [N] number of pixels drawn (fact 16), in the type of `means`."""
     check_inputs(
         means, quats, scales, opacities, None, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, dtypes=_DTYPES,
     )  # fmt: skip
+    check_pixel_weights(pixel_weights, viewmats, width, height)
     total, count = torch.zeros_like(opacities), torch.zeros_like(opacities)
     with torch.no_grad():
         projection = project(
@@ -137,8 +139,12 @@ def blend_weights(
         )
         spread = _spread_over_pixels(projection.means2d, width * height, absgrad=False)
         for camera in range(len(viewmats)):
-            for blend in _blends(projection, spread, opacities, camera, width, height):
-                total[blend.order] += blend.weights.sum(dim=1)
+            for place, blend in enumerate(_blends(projection, spread, opacities, camera, width, height)):
+                counted = blend.weights
+                if pixel_weights is not None:
+                    begin = place * _PIXELS_AT_ONCE
+                    counted = counted * pixel_weights[camera].flatten()[begin : begin + counted.shape[1]]
+                total[blend.order] += counted.sum(dim=1)
                 count[blend.order] += (blend.weights > 0).sum(dim=1).to(count.dtype)
     return total, count
 

@@ -47,7 +47,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
     shots, mask_notes = with_masks(folder, capture.shots)
     test, test_note = choose_test([shot.name for shot in shots], capture.test, options)
     headers = read_headers(shots)
-    background = _background(options.background, headers)
+    background = background_color(options.background, any(header.has_alpha for header in headers))
     finish = Finish(resolution, capture.reduction, background)
     views = load_views(shots, headers, finish, progress)
     train = _flat(views, shots, frozenset(shot.name for shot in shots) - test)
@@ -67,7 +67,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
         test=tested,
         points=points,
         background=background,
-        extent=_extent([*train, *tested]),
+        extent=scene_extent([*train, *tested]),
         notes=(
             *capture.notes,
             *_lens_notes(shots),
@@ -133,7 +133,8 @@ def _flat(
     return tuple(sorted(chosen, key=lambda view: view.name))
 
 
-def _extent(views: Sequence[View]) -> float:
+def scene_extent(views: Sequence[View]) -> float:
+    """Radius of the cameras about their mean, as Scene.extent has it."""
     centres = np.array([view.camera.centre for view in views])
     largest = np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()
     return max(_EXTENT * float(largest), _LEAST_EXTENT)
@@ -144,9 +145,15 @@ def _check_background(text: str) -> None:
         raise RecipeError(f"background {text!r}: must be auto, white, black or #rrggbb")
 
 
-def _background(text: str, headers: Sequence[Header]) -> tuple[float, float, float]:
+def background_color(text: str, has_alpha: bool = False) -> tuple[float, float, float]:
+    """RGB in [0, 1] of a background option; "auto" is white behind transparent photos, else black.
+
+    Raises:
+        RecipeError: not such an option.
+    """
+    _check_background(text)
     if text == "auto":
-        text = "white" if any(header.has_alpha for header in headers) else "black"
+        text = "white" if has_alpha else "black"
     if text in _COLORS:
         return _COLORS[text]
     red, green, blue = (int(text[i : i + 2], 16) / 255 for i in (1, 3, 5))

@@ -40,10 +40,10 @@ class Loader:
             DistilleryError: it can't be read.
         """
         self._name = command.path.name
-        self._prepare_rendering()
         self._progress("opening", 0, 1)
-        if isinstance(command, OpenScene):
+        if isinstance(command, OpenScene):  # photos alone: nothing is rendered before a run starts
             return open_scene(command.path, command.options, self._device, self._progress)
+        self._prepare_rendering()
         if isinstance(command, OpenRun):
             return open_run(command.path, self._device, self._progress)
         return open_splat(command.path, self._device, self._progress)

@@ -179,6 +179,7 @@ class SceneOpened:
         models: those that can be shown now.
         run: the run's directory and recipe, where a run was opened; None else.
         metrics: all lines of the run's metrics.jsonl so far.
+        measured: held-out PSNR of its finished models, dB: over all views, where the metrics' is over a few.
         notes: what was done to the input.
     """
 
@@ -193,6 +194,7 @@ class SceneOpened:
     models: tuple[str, ...]
     run: tuple[Path, Recipe] | None = None
     metrics: tuple[dict[str, Any], ...] = ()
+    measured: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from gaussians.camera import Camera
-from gaussians.distill.pipeline import LABELS, STUDENT, TRUNK, Stage, label_weights, plan
+from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK, Stage, label_weights, plan
 from gaussians.distill.recipe import Recipe
-from gaussians.errors import DistilleryError, RunError, SceneError
+from gaussians.errors import DistilleryError, RunError, SceneError, SplatError
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Progress, Scene, SceneOptions, View, load_scene
@@ -23,6 +23,7 @@ from gaussians.session.ground import Ground
 from gaussians.session.history import History
 from gaussians.session.messages import SceneOpened
 from gaussians.session.metrics import MetricsLog
+from gaussians.session.scenes import load_views
 from gaussians.session.weights import last_weights
 from gaussians.train.parameters import FIELDS
 
@@ -86,15 +87,15 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
         options = replace(options, cache=None)  # the studio finds cameras before it knows the run's folder
     scene, problem = None, None
     try:
-        scene = load_scene(planned.scene, options, progress)
-    except SceneError as error:
+        scene = load_views(planned.scene, options, progress)
+    except (SceneError, SplatError) as error:
         problem = error
     metrics = tuple(MetricsLog(directory.metrics).lines())
     weights = last_weights(metrics) or label_weights(planned.recipe, planned.teacher_names)
     steps = planned.recipe.student.optimise.steps
     history = History(directory.path / "history", steps)
     gallery = Gallery(device, planned.teacher_names, weights, scene, history=history)
-    _keep_models(gallery, directory, planned, len(scene.train) if scene is not None else 1)
+    measured = _keep_models(gallery, directory, planned, len(scene.train) if scene is not None else 1)
     if scene is None and not gallery.counts():
         assert problem is not None
         raise problem
@@ -105,7 +106,7 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
         message = replace(_described(scene, gallery, progress), run=run)
     finished = Checkpoints(directory.checkpoints).finished(STUDENT) is not None
     ground = None if scene is None else Ground(scene, planned.scene, planned.options)
-    return Opened(ground, gallery, replace(message, metrics=metrics), problem, finished)
+    return Opened(ground, gallery, replace(message, metrics=metrics, measured=measured), problem, finished)
 
 
 def open_splat(path: Path, device: torch.device, progress: Progress) -> Opened:
@@ -137,15 +138,26 @@ def keep_checkpoint(gallery: Gallery, checkpoints: Checkpoints, stage: Stage) ->
         gallery.keep(stage.model, len(gaussians), lambda: gaussians)
 
 
-def _keep_models(gallery: Gallery, directory: RunDirectory, planned: RunPlan, views: int) -> None:
-    """Finished models from their files, and one that isn't from its checkpoint."""
+def _keep_models(gallery: Gallery, directory: RunDirectory, planned: RunPlan, views: int) -> dict[str, float]:
+    """Finished models from their files, and one that isn't from its checkpoint.
+
+    Returns:
+        Held-out PSNR of those that are finished, dB.
+    """
     checkpoints = Checkpoints(directory.checkpoints)
+    measured = {}
+    ensemble = checkpoints.finished(ENSEMBLE)
+    if ensemble is not None and ensemble.get("psnr") is not None:
+        measured[ENSEMBLE] = ensemble["psnr"]
     for stage in plan(planned.recipe, views, tuple(planned.teachers)):
         facts = checkpoints.finished(stage.name)
         if facts is not None:
             keep_finished(gallery, directory, stage, facts)
+            if facts.get("psnr") is not None:
+                measured[stage.model] = facts["psnr"]
         else:
             keep_checkpoint(gallery, checkpoints, stage)
+    return measured
 
 
 def _described(scene: Scene, gallery: Gallery, progress: Progress) -> SceneOpened:

@@ -11,7 +11,7 @@ from gaussians.session.messages import Look
 OTHER = "/other"
 """Added to a cell's name for the frame of the second model of its comparison."""
 STILL_AFTER = 0.3  # seconds without a new camera
-IDLE_SHARE = 0.04  # of the worker's time, to show what training changes
+IDLE_SHARE = 0.03  # of the worker's time, to show what training changes
 MOST_CREDIT = 0.1  # seconds of rendering that may be saved up
 MOVING_SECONDS = 0.06  # a round of all cells may take, while the user moves
 OTHERS_WAIT = 0.1  # seconds that the cells where the user isn't may stand still for the one where he is

@@ -42,7 +42,7 @@ from gaussians.session.events import (
     StepDone,
 )
 from gaussians.session.history import History
-from gaussians.session.label_stage import labels_of
+from gaussians.session.label_stage import labels_of, reweighable
 from gaussians.session.live import Live
 from gaussians.session.machine import memory_in_use
 from gaussians.session.measure import Probe, measured_ensemble, written
@@ -260,8 +260,8 @@ class Run:
         clock = StageClock(self.device)
         teachers = {name: self._splat(name) for name in self.teachers}
         weights = dict(self.weights)
-        folder, memory = self.directory.labels, self.recipe.labels.memory_mb
-        labels = yield from labels_of(stage, teachers, weights, self.scene, folder, memory, clock)
+        folder, recipe = self.directory.labels, self.recipe
+        labels = yield from labels_of(stage, teachers, weights, self.scene, recipe, folder, clock)
         facts = self._checkpoints.finished(ENSEMBLE)
         if facts is None:
             size = sum(self.directory.splat(name).stat().st_size for name in teachers)
@@ -271,10 +271,7 @@ class Run:
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
             self._checkpoints.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
-        cameras = [view.camera for view in self.scene.train]
-        self._student_labels = ReweighedLabels(
-            labels, weights, cameras, self.scene.background, self._splat, memory
-        )
+        self._student_labels = reweighable(labels, weights, self.scene, recipe, self._splat)
         self._student_labels.weigh(self.weights)
         return self._student_labels
 

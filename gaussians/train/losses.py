@@ -43,7 +43,7 @@ def color_losses(
     rendered: Tensor,
     targets: Sequence[Tensor],
     weights: Sequence[float],
-    ssim_weight: float = 0.2,
+    ssim_weight: float | Sequence[float] = 0.2,
     mask: Tensor | None = None,
 ) -> ColorLoss:
     """Σ weight ((1 - ssim_weight) L1 + ssim_weight (1 - SSIM)) over several targets of one rendered image.
@@ -55,17 +55,18 @@ def color_losses(
         rendered: [H, W, 3] float; its gradient is that of `total`.
         targets: T of [H, W, 3], float in [0, 1] or uint8.
         weights: of each target.
-        ssim_weight: share of D-SSIM, 0 to 1.
+        ssim_weight: share of D-SSIM, 0 to 1; of all targets or of each.
         mask: [H, W] bool, True where the pixel counts; None: everywhere.
 
     Raises:
         ValueError: shapes that do not fit together.
     """
     _check_shapes(rendered, targets, weights, mask)
+    mixes = [ssim_weight] * len(targets) if isinstance(ssim_weight, int | float) else list(ssim_weight)
     if rendered.device.type == "cpu" and rendered.dtype == torch.float32:
-        total, l1, dssim = _FusedColorLoss.apply(rendered, targets, weights, ssim_weight, mask)
+        total, l1, dssim = _FusedColorLoss.apply(rendered, targets, weights, mixes, mask)
         return ColorLoss(total, l1, dssim)
-    return _plain_color_losses(rendered, targets, weights, ssim_weight, mask)
+    return _plain_color_losses(rendered, targets, weights, mixes, mask)
 
 
 def ssim(rendered: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -91,20 +92,20 @@ def _plain_color_losses(
     rendered: Tensor,
     targets: Sequence[Tensor],
     weights: Sequence[float],
-    ssim_weight: float,
+    mixes: Sequence[float],
     mask: Tensor | None,
 ) -> ColorLoss:
     """As `color_losses`, on any device and in any precision, by autograd."""
     total = rendered.new_zeros(())
     l1s, dssims = [], []
-    for target, weight in zip(targets, weights, strict=True):
+    for target, weight, mix in zip(targets, weights, mixes, strict=True):
         difference = (rendered - _as_float(target, rendered.dtype)).abs()
         if mask is None:
             l1 = difference.mean()
         else:
             l1 = (difference * mask[..., None]).sum() / (3 * mask.sum()).clamp(min=1)
         dssim = 1 - ssim(rendered, target, mask)
-        total = total + weight * ((1 - ssim_weight) * l1 + ssim_weight * dssim)
+        total = total + weight * ((1 - mix) * l1 + mix * dssim)
         l1s.append(l1.detach())
         dssims.append(dssim.detach())
     return ColorLoss(total, torch.stack(l1s), torch.stack(dssims))
@@ -119,7 +120,7 @@ class _FusedColorLoss(torch.autograd.Function):
         rendered: Tensor,
         targets: Sequence[Tensor],
         weights: Sequence[float],
-        ssim_weight: float,
+        mixes: Sequence[float],
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         height, width, _ = rendered.shape
@@ -127,22 +128,22 @@ class _FusedColorLoss(torch.autograd.Function):
         stacked = _stacked_targets(targets, height, width)
         counted, count = _expanded_mask(mask, height, width)
         # L1 and SSIM are sums in the kernels; their mean's denominator goes into their weights.
-        share = np.asarray(weights, np.float64) / max(count, 1)
+        share, mix = np.asarray(weights, np.float64) / max(count, 1), np.asarray(mixes, np.float64)
         planes = _workspace.array("planes", len(targets), kernels.STATISTICS, height + 10, 3 * width)
         slopes = _workspace.array("slopes", 2 + len(targets), height + 10, 3 * width)
         distances, similarities = np.empty((2, len(targets), height), np.float32)
         kernels.blur_along_rows(image, stacked, counted, planes, distances)
-        by_ssim = (-ssim_weight * share).astype(np.float32)
+        by_ssim = (-mix * share).astype(np.float32)
         kernels.similarities(planes, counted, by_ssim, slopes, similarities)
         if ctx.needs_input_grad[0]:
             gradient = torch.empty_like(rendered, memory_format=torch.contiguous_format)
-            by_l1 = ((1 - ssim_weight) * share).astype(np.float32)
+            by_l1 = ((1 - mix) * share).astype(np.float32)
             flat = gradient.numpy().reshape(height, 3 * width)
             kernels.gradient_image(image, stacked, counted, slopes, by_l1, flat)
             ctx.save_for_backward(gradient)
         l1 = distances.sum(axis=1, dtype=np.float64) / max(count, 1)
         dssim = 1 - similarities.sum(axis=1, dtype=np.float64) / count if count else np.zeros(len(targets))
-        total = float(np.dot(weights, (1 - ssim_weight) * l1 + ssim_weight * dssim))
+        total = float(np.dot(weights, (1 - mix) * l1 + mix * dssim))
         outputs = [torch.tensor(value, dtype=torch.float32) for value in (total, l1, dssim)]
         ctx.mark_non_differentiable(outputs[1], outputs[2])
         return outputs[0], outputs[1], outputs[2]

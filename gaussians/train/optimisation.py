@@ -7,13 +7,14 @@ removed).
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from gaussians.camera import Camera
 from gaussians.errors import SplatError, TrainingError
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
@@ -22,7 +23,7 @@ from gaussians.train.initial import with_sh_degree
 from gaussians.train.objective import Objective, PhotoObjective, Rendered
 from gaussians.train.parameters import Parameters
 from gaussians.train.recipe import Optimise
-from gaussians.train.refine import DensifyRefinement, Refinement
+from gaussians.train.refine import Refinement, default_refinement
 from gaussians.train.schedule import Draws, active_sh_degree, learning_rates
 
 
@@ -39,6 +40,9 @@ class Variation(Protocol):
         The statistics of `optimisation.mean_gradients()` are those up to the step before.
         """
         ...
+
+
+Order = Callable[[int, int, Draws], int]
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ class Optimisation:
         refinement: "default": adaptive density control as in the recipe; None: the count stays.
         start: the first step's number, in the recipe's schedules.
         backend: of the rasterizer.
+        further: cameras without photos, which the objective knows; indexed after the views.
+        order: turns the view drawn for a step, and the step, into the index of what is trained on; None: that
+            view itself.
 
     Attributes:
         step: steps done.
@@ -100,6 +107,8 @@ class Optimisation:
         refinement: Refinement | Literal["default"] | None = "default",
         start: int = 0,
         backend: str = "auto",
+        further: Sequence[Camera] = (),
+        order: Order | None = None,
     ) -> None:
         if not views:
             raise TrainingError(f"{stream}: no view to train on; hold out fewer images")
@@ -107,7 +116,9 @@ class Optimisation:
         self.recipe = recipe
         self.step = start
         self._parameters = Parameters(with_sh_degree(gaussians, recipe.sh_degree).to(self.device))
-        self._cameras = [view.camera.tensors(self.device) for view in views]
+        cameras = [*(view.camera for view in views), *further]
+        self._cameras = [camera.tensors(self.device) for camera in cameras]
+        self._photos, self._order = len(views), order
         self._background = torch.tensor(background, dtype=torch.float32, device=self.device)
         self._extent = extent
         self._draws = Draws(seed, stream)
@@ -115,7 +126,7 @@ class Optimisation:
         self._objective = objective or PhotoObjective(views, recipe.ssim_weight, background, self.device)
         self._variation = variation
         if refinement == "default":
-            refinement = DensifyRefinement(recipe.densify, extent)
+            refinement = default_refinement(recipe.densify, extent)
         self._refinement = refinement
         self._backend = backend
 
@@ -183,11 +194,13 @@ class Optimisation:
 
     def _step(self, logs: bool) -> StepStats:
         began = time.perf_counter()
-        view = self._draws.view(self.step, len(self._cameras))
+        view = self._draws.view(self.step, self._photos)
+        if self._order is not None:
+            view = self._order(view, self.step, self._draws)
         generator = self._draws.generator(self.step, "step", self.device)
         gaussians = self.live
         rendered = self._render(gaussians, view, generator)
-        terms = self._objective(rendered, view, self.step, gaussians)
+        terms = self._objective(rendered, view, self.step, gaussians) | self._regularisers(gaussians)
         if self._refinement is not None:
             self._refinement.before_backward(rendered.meta)
         torch.stack(list(terms.values())).sum().backward()
@@ -201,6 +214,15 @@ class Optimisation:
             self._refinement.after_step(self._parameters, rendered.meta, self.step, self._draws)
         self.step += 1
         return StepStats(self.step, view, values, len(self), time.perf_counter() - began)
+
+    def _regularisers(self, gaussians: Gaussians) -> dict[str, Tensor]:
+        """Weighted means of opacity and scale (Kheradmand et al. 2024, eq. 10), where they have a weight."""
+        terms = {}
+        if self.recipe.opacity_reg > 0:
+            terms["opacity"] = self.recipe.opacity_reg * gaussians.opacities.mean()
+        if self.recipe.scale_reg > 0:
+            terms["scale"] = self.recipe.scale_reg * gaussians.scales.mean() / self._extent
+        return terms
 
     def _render(self, gaussians: Gaussians, view: int, generator: torch.Generator) -> Rendered:
         if len(gaussians) == 0:

@@ -59,6 +59,17 @@ class Parameters:
 
         remove(self.tensors, self.optimizers, {}, ~mask)
 
+    def append(self, index: Tensor) -> None:
+        """Add copies of the Gaussians at `index` [M], with repeats, at the end; their moments are 0."""
+        from gsplat.strategy.ops import _update_param_with_optimizer
+
+        _update_param_with_optimizer(
+            lambda name, tensor: Parameter(torch.cat([tensor, tensor[index]])),
+            lambda key, moment: torch.cat([moment, moment.new_zeros(len(index), *moment.shape[1:])]),
+            self.tensors,
+            self.optimizers,
+        )
+
     def state_dict(self) -> dict[str, Tensor]:
         """Copies of parameters ("params.means") and of Adam's state ("adam.means.exp_avg", "….step")."""
         state = {}

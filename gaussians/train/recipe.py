@@ -17,12 +17,14 @@ class LearningRates:
     logit_opacities: float = option(0.05, "of opacity logits", low=0, high=1)
     sh0: float = option(2.5e-3, "of the constant colour coefficient", low=0, high=1)
     shN: float = option(1.25e-4, "of the higher colour coefficients", low=0, high=1)
+    final: float = option(1.0, "factor on all but positions' reached at the last step", low=1e-4, high=1)
 
 
 @dataclass(frozen=True)
 class Densify:
-    """Adaptive density control (Kerbl et al. 2023, §5.2), carried out by gsplat's DefaultStrategy."""
+    """Growth: adaptive density control (Kerbl et al. 2023, §5.2) by gsplat, or Kheradmand et al. 2024."""
 
+    method: str = option("gradient", "gradient: adaptive density control; mcmc: relocation and noise")
     start: int = option(500, "first step that may split or clone", low=0)
     stop: int = option(15_000, "no splitting, cloning, pruning or opacity reset from here on", low=0)
     every: int = option(100, "steps between refinements", low=1)
@@ -44,6 +46,8 @@ class Optimise:
     sh_every: int = option(1000, "steps between one more SH degree; 0: all from the start", low=0)
     ssim_weight: float = option(0.2, "weight of D-SSIM against L1 in a colour loss", low=0, high=1)
     initial_opacity: float = option(0.1, "opacity of Gaussians made from points", low=1e-3, high=0.99)
+    opacity_reg: float = option(0.0, "weight of the mean opacity in the loss; mcmc wants 0.01", low=0)
+    scale_reg: float = option(0.0, "weight of the mean scale / extent in it; mcmc wants 0.01", low=0)
     random_background: bool = option(False, "train on a random background colour each step")
     log_every: int = option(10, "steps between lines in metrics.jsonl", low=1)
     rates: LearningRates = field(default_factory=LearningRates)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gaussians.train.mcmc import McmcRefinement
 from gaussians.train.parameters import Parameters
 from gaussians.train.recipe import Densify
 from gaussians.train.schedule import Draws
@@ -90,7 +91,7 @@ class DensifyRefinement:
         if step >= densify.stop:
             return False
         due = step % densify.every == 0
-        with _seeded(draws.seed(step, "refine"), means.device) if due else contextlib.nullcontext():
+        with seeded(draws.seed(step, "refine"), means.device) if due else contextlib.nullcontext():
             self._strategy.step_post_backward(
                 parameters.tensors, parameters.optimizers, self._state, step, meta
             )
@@ -125,8 +126,13 @@ class DensifyRefinement:
         reset_opa(parameters.tensors, parameters.optimizers, self._state, value)
 
 
+def default_refinement(densify: Densify, extent: float) -> Refinement:
+    """What grows an optimisation by its own recipe."""
+    return McmcRefinement(densify) if densify.method == "mcmc" else DensifyRefinement(densify, extent)
+
+
 @contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed the global generator, from which gsplat draws where split Gaussians go; restore it afterwards.
 
     Not by torch.manual_seed, whose first call imports PyTorch's compiler, which takes most of a second.

@@ -16,16 +16,17 @@ def learning_rates(rates: LearningRates, extent: float, step: int, steps: int) -
     """Adam's learning rate for each parameter, under gsplat's names.
 
     Positions: `rates.means` x extent, falling exponentially by the factor `rates.means_final` over `steps`
-    (Kerbl et al. 2023, §7.1). The others are constant.
+    (Kerbl et al. 2023, §7.1). The others fall likewise by `rates.final`, which is 1 in the original.
     """
     progress = min(step / steps, 1.0)
+    others = rates.final**progress
     return {
         "means": rates.means * extent * rates.means_final**progress,
-        "scales": rates.log_scales,
-        "quats": rates.quats,
-        "opacities": rates.logit_opacities,
-        "sh0": rates.sh0,
-        "shN": rates.shN,
+        "scales": rates.log_scales * others,
+        "quats": rates.quats * others,
+        "opacities": rates.logit_opacities * others,
+        "sh0": rates.sh0 * others,
+        "shN": rates.shN * others,
     }
 
 

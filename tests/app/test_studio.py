@@ -218,6 +218,15 @@ def test_a_reopened_run_has_its_curves(studio: Studio, worker: FakeWorker, tmp_p
     assert studio.state.psnr == {"vanilla": 20.5}
 
 
+def test_a_reopened_run_says_what_was_measured_of_finished_models(
+    studio: Studio, worker: FakeWorker, tmp_path: Path
+) -> None:
+    lines = ({"stage": "student", "model": "student", "step": 10, "psnr": 23.0},)
+    worker.says = [scene(tmp_path, metrics=lines, measured={"student": 24.5})]
+    studio.take_reports()
+    assert studio.state.psnr == {"student": 24.5}
+
+
 def test_a_reopened_run_has_the_marks_of_changed_weights(
     studio: Studio, worker: FakeWorker, tmp_path: Path
 ) -> None:

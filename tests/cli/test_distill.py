@@ -15,7 +15,8 @@ import torch
 
 from gaussians.cli import main
 from gaussians.distill.recipe_json import to_json
-from gaussians.io import write_splat
+from gaussians.io import read_splat, write_splat
+from gaussians.train.initial import with_sh_degree
 from tests.session import tiny
 from tests.session.test_run import quality
 
@@ -183,7 +184,7 @@ def test_full_memory_gets_one_line(
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("gaussians.cli.distill.load_scene", full)
+    monkeypatch.setattr("gaussians.cli.distill.load_views", full)
     assert main(["distill", str(scene), "--out", str(tmp_path / "run")]) == 2
     assert "memory is full" in capsys.readouterr().err
 
@@ -194,3 +195,21 @@ def test_a_file_as_run_directory_is_refused_at_once(
     (tmp_path / "run").write_text("mine")
     assert "is a file" in refused(capsys, "distill", str(scene), "--out", str(tmp_path / "run"))
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_splat_alone_becomes_a_compact_one(tmp_path: Path, recipe: Path) -> None:
+    """No scene: the teacher is looked at from all around, and its renders are what is measured against."""
+    splat, out = tmp_path / "thing.ply", tmp_path / "run"
+    write_splat(splat, with_sh_degree(tiny.true_gaussians(), 0))
+    line = ["distill", "--teacher", str(splat), "--out", str(out), "--recipe", str(recipe), "--budget", "40%"]
+    more = ["--resolution", "32", "--test-every", "10", "--device", "cpu", "--set"]
+    assert main([*line, *more, "student.optimise.rates.means=0.001"]) == 0
+    told = report(out)
+    assert told["models"]["student"]["gaussians"] == 48
+    assert told["models"]["thing"]["psnr"] > 50
+    assert 15 < told["models"]["student"]["psnr"] < told["models"]["thing"]["psnr"]
+    assert len(told["scene"]["test"]) == 16
+    assert "no photos" in told["scene"]["notes"][0]
+    assert read_splat(out / "student.ply").sh_degree == 0
+    assert (out / "report.png").stat().st_size > 1000
+    assert main(["distill", "--out", str(out), "--resume"]) == 0

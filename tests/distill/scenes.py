@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from gaussians.camera import Camera
+from gaussians.distill.importance import Lookout
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
@@ -33,6 +34,11 @@ def orbit(count: int = 6, width: int = 40, height: int = 32) -> list[Camera]:
         K = np.array([[40.0, 0, width / 2], [0, 40, height / 2], [0, 0, 1]])
         cameras.append(Camera(viewmat, K, width, height))
     return cameras
+
+
+def lookout() -> Lookout:
+    """Whole views of the orbit."""
+    return Lookout(orbit(), background=BACKGROUND)
 
 
 def render(gaussians: Gaussians, camera: Camera) -> torch.Tensor:

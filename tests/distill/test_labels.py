@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gaussians.camera import Camera
-from gaussians.distill.labels import SoftLabels, label_shares, render_labels
+from gaussians.distill.labels import Blending, SoftLabels, label_shares, render_labels
 from gaussians.errors import RecipeError, StorageError
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
@@ -146,3 +146,48 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_weights_without_a_mean_are_refused(weights: dict[str, float], named: str) -> None:
     with pytest.raises(RecipeError, match=named):
         label_shares(weights)
+
+
+@pytest.mark.parametrize("combine", ["median", "nearest"])
+def test_labels_that_do_not_blur_are_one_teachers_at_each_pixel(combine: str) -> None:
+    teachers = {name: teacher(seed) for seed, name in enumerate(WEIGHTS)}
+    blending = Blending(combine)
+    run = render_labels(teachers, WEIGHTS, cameras(), BACKGROUND, Path(), 100, blending)
+    label = finished(run)[1].label(1)
+    renders = torch.stack([render(gaussians, cameras()[1]) for gaussians in teachers.values()])
+    if combine == "median":
+        expected = renders.median(dim=0).values
+    else:
+        shares = torch.tensor([0.5, 0.25, 0.25])[:, None, None, None]
+        distance = (renders - (shares * renders).sum(0)).square().sum(-1)
+        chosen = distance.argmin(0)
+        expected = torch.stack([renders[chosen[y, x], y, x] for y in range(30) for x in range(40)]).reshape(
+            30, 40, 3
+        )
+    assert float((label - expected).abs().max()) < 0.6 / 255
+    assert float((label - renders.mean(0)).abs().max()) > 0.05
+
+
+def test_where_teachers_differ_the_photo_takes_over() -> None:
+    photos = [np.full((camera.height, camera.width, 3), 200, np.uint8) for camera in cameras()[:2]]
+    teachers = {name: teacher(seed) for seed, name in enumerate(WEIGHTS)}
+    weights = dict.fromkeys(WEIGHTS, 1.0)
+
+    def labels(agreement: float) -> SoftLabels:
+        blending = Blending("mean", agreement, photos)
+        return finished(render_labels(teachers, weights, cameras(), BACKGROUND, Path(), 100, blending))[1]
+
+    plain, strict, loose = labels(0.0), labels(1e-6), labels(0.1)
+    stack = torch.stack([render(gaussians, cameras()[0]) for gaussians in teachers.values()])
+    differs = stack.std(dim=0).mean(dim=-1) > 0.01
+    assert bool(differs.any())
+    assert not bool(differs.all())
+    assert float((strict.label(0)[differs] - 200 / 255).abs().max()) < 1e-6
+    assert torch.equal(
+        strict.label(0)[stack.std(dim=0).sum(-1) == 0], plain.label(0)[stack.std(dim=0).sum(-1) == 0]
+    )
+    between = (loose.label(0) - 200 / 255).abs() - (plain.label(0) - 200 / 255).abs()
+    assert float(between.max()) < 1.1 / 255
+    assert float(between.min()) < -0.02
+    # The third pose has no photo.
+    assert torch.equal(strict.label(2), plain.label(2))

@@ -14,7 +14,7 @@ from gaussians.train.recipe import Densify, Optimise
 from gaussians.train.refine import DensifyRefinement, Refinement
 from gaussians.train.schedule import Draws
 
-from .scenes import BACKGROUND, EXTENT, orbit, photos, random_gaussians
+from .scenes import BACKGROUND, EXTENT, lookout, orbit, photos, random_gaussians
 
 NO_META: dict[str, Any] = {}
 
@@ -61,10 +61,10 @@ def test_the_least_important_go_and_adam_follows() -> None:
     for tensor in parameters.tensors.values():
         tensor.grad = torch.arange(90.0).reshape(-1, *[1] * (tensor.dim() - 1)).expand_as(tensor).clone()
     parameters.step(dict.fromkeys(parameters.tensors, 0.0))
-    scores = importance(parameters.gaussians(), orbit())
+    scores = importance(parameters.gaussians(), lookout())
     kept = highest(scores, 30)
     before = parameters.state_dict()
-    prune = StagedPrune(Simplify(stages=1, start=0, stop=5), 30, orbit())
+    prune = StagedPrune(Simplify(stages=1, start=0, stop=5), 30, lookout())
     assert not prune.after_step(parameters, NO_META, 4, Draws(0, "student"))
     assert prune.after_step(parameters, NO_META, 5, Draws(0, "student"))
     assert len(parameters) == 30
@@ -74,19 +74,19 @@ def test_the_least_important_go_and_adam_follows() -> None:
 
 
 def test_a_student_reaches_its_budget_in_stages() -> None:
-    history = counts(optimise(StagedPrune(Simplify(stages=3, start=2, stop=8), 15, orbit()), steps=12))
+    history = counts(optimise(StagedPrune(Simplify(stages=3, start=2, stop=8), 15, lookout()), steps=12))
     assert history == [120] * 2 + [60] * 3 + [30] * 3 + [15] * 4
 
 
 def test_fewer_than_the_budget_are_left_alone() -> None:
-    history = counts(optimise(StagedPrune(Simplify(stages=2, start=0, stop=3), 500, orbit()), steps=5))
+    history = counts(optimise(StagedPrune(Simplify(stages=2, start=0, stop=3), 500, lookout()), steps=5))
     assert history == [120] * 5
 
 
 def test_the_inner_refinement_follows() -> None:
     densify = Densify(start=1, stop=6, every=2, grad_threshold=0, grow_scale=1)
     inner = DensifyRefinement(densify, EXTENT)
-    prune = StagedPrune(Simplify(stages=2, start=3, stop=7), 20, orbit(), inner)
+    prune = StagedPrune(Simplify(stages=2, start=3, stop=7), 20, lookout(), inner)
     optimisation = optimise(prune, steps=10, densify=densify)
     history = counts(optimisation)
     assert max(history) > 120
@@ -100,7 +100,7 @@ def test_the_inner_refinement_follows() -> None:
 def test_mass_cut_drops_what_adds_nothing() -> None:
     parameters = Parameters(random_gaussians(90))
     parameters.tensors["means"].data[:40, 1] = 1000.0  # out of every view
-    prune = StagedPrune(Simplify(stages=1, stop=9, mass=0.99, mass_step=2), 80, orbit())
+    prune = StagedPrune(Simplify(stages=1, stop=9, mass=0.99, mass_step=2), 80, lookout())
     assert prune.after_step(parameters, NO_META, 2, Draws(0, "student"))
     assert 20 < len(parameters) <= 50
     assert float(parameters.gaussians().detached().means[:, 1].max()) < 1000
@@ -111,7 +111,7 @@ PAPER = Simplify(stages=1, start=4, stop=8, sample=0.5, mass=0.9, mass_step=8)
 
 def paper(budget: int) -> PaperRefinement:
     densify = Densify(start=1, stop=4, every=2, grad_threshold=0, grow_scale=1)
-    return PaperRefinement(PAPER, budget, orbit(), DensifyRefinement(densify, EXTENT), initial_opacity=0.1)
+    return PaperRefinement(PAPER, budget, lookout(), DensifyRefinement(densify, EXTENT), initial_opacity=0.1)
 
 
 def test_the_papers_way_ends_within_the_budget() -> None:
@@ -156,8 +156,8 @@ def test_resumed_in_the_middle_it_gives_the_same_numbers() -> None:
 
 def test_area_importance_is_used_where_asked_for() -> None:
     parameters = Parameters(random_gaussians(90))
-    expected = highest(importance(parameters.gaussians(), orbit(), "area"), 30)
+    expected = highest(importance(parameters.gaussians(), lookout(), "area"), 30)
     means = parameters.tensors["means"][expected].clone()
     simplify = dataclasses.replace(Simplify(stages=1, stop=0), importance="area")
-    StagedPrune(simplify, 30, orbit()).after_step(parameters, NO_META, 0, Draws(0, "student"))
+    StagedPrune(simplify, 30, lookout()).after_step(parameters, NO_META, 0, Draws(0, "student"))
     assert torch.equal(parameters.tensors["means"], means)

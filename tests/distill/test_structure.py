@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from gaussians.distill.structure import StructuralLoss, VoxelGrid, occupancy
+from gaussians.distill.structure import (
+    SeparableLoss,
+    StructuralLoss,
+    VoxelGrid,
+    occupancy,
+    structural_loss,
+)
 
 
 def cloud(count: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -109,3 +115,32 @@ def test_descent_moves_the_student_to_the_teacher() -> None:
         loss(student).backward()
         optimizer.step()
     assert float(loss(student.detach())) < 0.5 * before
+
+
+def test_the_separable_loss_is_that_of_the_outer_product_of_marginals() -> None:
+    teacher, student = cloud(300, dtype=torch.float64), cloud(200, 5, torch.float64) + 0.3
+    loss = SeparableLoss(teacher, 8)
+    products = []
+    for means in (teacher, student):
+        inside = loss.grid.to_voxels(means)
+        inside = means[((inside > -1) & (inside < 8)).all(1)]
+        hats = (1 - (loss.grid.to_voxels(inside)[..., None] - torch.arange(8)).abs()).clamp(min=0)
+        x, y, z = hats.sum(dim=0)
+        products.append(torch.einsum("i,j,k->ijk", x, y, z).flatten())
+    cosine = torch.nn.functional.cosine_similarity(products[0], products[1], dim=0)
+    assert float(loss(student)) == pytest.approx(1 - float(cosine), abs=1e-12)
+    assert float(loss(teacher)) == pytest.approx(0, abs=1e-12)
+    assert float(loss(student)) > 0.01
+
+
+def test_the_separable_loss_cannot_tell_a_diagonal_from_a_square() -> None:
+    square = torch.tensor([[x, y, 0.0] for x in range(4) for y in range(4)])
+    diagonal = torch.tensor([[x, x, 0.0] for x in range(4)]).repeat(4, 1)
+    assert float(structural_loss("separable", square, 4)(diagonal)) < 1e-6
+    assert float(structural_loss("joint", square, 4)(diagonal)) > 0.3
+
+
+def test_the_separable_gradient_is_that_of_finite_differences() -> None:
+    loss = SeparableLoss(cloud(200, dtype=torch.float64), 6)
+    means = (cloud(12, 3, torch.float64) * 0.7).requires_grad_()
+    assert torch.autograd.gradcheck(loss, means, eps=1e-7, atol=1e-6)

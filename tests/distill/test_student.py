@@ -15,7 +15,7 @@ from gaussians.train.objective import Rendered
 from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import LearningRates, Optimise
 
-from .scenes import BACKGROUND, EXTENT, orbit, photos, random_gaussians, render
+from .scenes import BACKGROUND, EXTENT, lookout, orbit, photos, random_gaussians, render
 
 TRUTH, TEACHER = random_gaussians(), random_gaussians(seed=5)
 STUDENT = Student(
@@ -118,7 +118,7 @@ def test_a_student_learns_what_only_the_teacher_shows() -> None:
         seed=0,
         stream="student",
         objective=objective(student),
-        refinement=StagedPrune(Simplify(stages=2, start=0, stop=10), 100, orbit()),
+        refinement=StagedPrune(Simplify(stages=2, start=0, stop=10), 100, lookout()),
     )
     wanted = render(TEACHER, orbit()[2])
     before = float((render(start, orbit()[2]) - wanted).abs().mean())
@@ -127,3 +127,30 @@ def test_a_student_learns_what_only_the_teacher_shows() -> None:
     after = float((render(optimisation.gaussians(), orbit()[2]) - wanted).abs().mean())
     assert len(optimisation) == 100
     assert after < 0.5 * before
+
+
+def test_an_unseen_pose_has_its_label_only_with_the_weight_of_both() -> None:
+    views, frame = photos(TRUTH, orbit())[:3], rendered()
+    terms = StudentObjective(views, labels(), STUDENT, None, "cpu")(frame, 4, 1, TEACHER)
+    assert list(terms) == ["label"]
+    expected = 1.1 * color_loss(frame.image.detach(), labels().label(4)).total
+    torch.testing.assert_close(terms["label"].detach(), expected)
+
+
+def test_the_label_fades_to_its_final_weight() -> None:
+    steps = dataclasses.replace(STUDENT.optimise, steps=101)
+    ours = objective(dataclasses.replace(STUDENT, label_final=0.25, optimise=steps))
+    values = [float(ours(rendered(), 1, step, TEACHER)["label"]) for step in (1, 51, 101)]
+    assert values[1] / values[0] == pytest.approx((1 - 0.75 * 0.51) / (1 - 0.75 * 0.01), rel=1e-4)
+    assert values[2] / values[0] == pytest.approx(0.25 / (1 - 0.75 * 0.01), rel=1e-4)
+
+
+def test_the_released_codes_label_counts_by_its_structure_alone() -> None:
+    """0.7 L(photo) + 0.4 (0.8 L1(photo) + 0.2 D-SSIM(label))."""
+    frame = rendered()
+    terms = objective(dataclasses.replace(STUDENT, label_l1=False))(frame, 1, 1, TEACHER)
+    photo = color_loss(frame.image.detach(), torch.from_numpy(photos(TRUTH, orbit())[1].image))
+    label = color_loss(frame.image.detach(), labels().label(1))
+    expected = 0.7 * photo.total + 0.4 * (0.8 * photo.l1 + 0.2 * label.dssim)
+    torch.testing.assert_close(sum(terms.values()), expected, check_dtype=False)
+    torch.testing.assert_close(terms["label"].detach(), 0.4 * 0.2 * label.dssim, rtol=1e-4, atol=1e-6)

@@ -170,7 +170,7 @@ def test_photos_and_run_vanish(display: str, tmp_path: Path, scene: Path) -> Non
         assert len(words.splitlines()) == 2, "what, and what to do"
         person.puts_away()
         assert is_shown(person, "vanilla", "36 models without photos")
-        person.press("ctrl+e")
+        person.click("export")
         person.click("export write")
         person.wait("the export", lambda known: known["exported"], PATIENCE)
         assert len(read_splat(Path(person.knows()["exported"]))) > 0

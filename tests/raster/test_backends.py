@@ -162,3 +162,20 @@ def test_blend_weights_add_up_to_alpha(backend: str) -> None:
     _, alpha, _ = rasterize(*scene.arguments(), **scene.settings, backend=backend)
     # Worst seen: 6e-8.
     assert weights.sum().item() == pytest.approx(alpha.sum().item(), rel=1e-5)
+
+
+def test_pixel_weights_weigh_the_sum_and_leave_the_count(backend: str) -> None:
+    scene = SCENES["two cameras"](1)
+    plain = scene.to(DEVICES[backend]).without_colors()
+    render, _, _ = rasterize(*scene.arguments(), **scene.settings, backend="reference")
+    pixels = torch.rand(render.shape[:3], generator=torch.Generator().manual_seed(0))
+    weights, counts = blend_weights(*plain, pixel_weights=pixels.to(DEVICES[backend]), backend=backend)
+    exact = scene.to(torch.float64).without_colors()
+    truth, _ = blend_weights(*exact, pixel_weights=pixels.double(), backend="reference")
+    unweighted, true_counts = blend_weights(*plain, backend=backend)
+    # Worst seen as without weights.
+    assert relative_error(weights, truth) < 2e-5 * slack(backend)
+    assert torch.equal(counts, true_counts)
+    assert 0.3 < float(weights.sum() / unweighted.sum()) < 0.7
+    with pytest.raises(ValueError, match="pixel_weights"):
+        blend_weights(*plain, pixel_weights=pixels[:, :-1].to(DEVICES[backend]), backend=backend)

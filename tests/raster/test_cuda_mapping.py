@@ -116,6 +116,17 @@ def test_blend_weights(name: str) -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_pixel_weights_reach_every_camera() -> None:
+    scene = small("two cameras")
+    height, width = rasterize(*scene.arguments(), **scene.settings, backend="reference")[0].shape[1:3]
+    pixels = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
+    weights, _ = blend_weights(*scene.without_colors(), pixel_weights=pixels, backend="cuda")
+    truth, _ = blend_weights(*scene.without_colors(), pixel_weights=pixels, backend="reference")
+    assert truth.max() > 0
+    assert relative_error(weights, truth) < 1e-5
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_no_gaussians_never_reach_gsplat() -> None:
     scene = random_scene(0, n=0, sh_degree=2)
     render, alpha, meta = rasterize(*scene.arguments(), **scene.settings, backend="cuda")

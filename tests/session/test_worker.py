@@ -166,6 +166,8 @@ def test_opens_a_finished_run_with_its_history(finished_run: Path):
         opened = desk.wait(SceneOpened)
         assert desk.state("finished")
         assert opened.run == (finished_run, tiny.recipe())
+        report = json.loads((finished_run / "report.json").read_text())
+        assert opened.measured == {name: model["psnr"] for name, model in report["models"].items()}
         steps = desk.wait(HistoryGrew).steps
         assert steps[-1] == 30
         camera = next(iter(opened.cameras.values()))

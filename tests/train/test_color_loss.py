@@ -64,7 +64,7 @@ def test_the_oracles_gradient_is_its_slope() -> None:
     x = (x + 0.003).requires_grad_()  # off the kink of |x - y| in the clipped parts
 
     def total(image: Tensor) -> Tensor:
-        return _plain_color_losses(image, [y], [1.3], 0.3, mask).total
+        return _plain_color_losses(image, [y], [1.3], [0.3], mask).total
 
     assert torch.autograd.gradcheck(total, x, eps=1e-6, atol=1e-8)
 
@@ -74,13 +74,13 @@ def test_the_oracles_gradient_is_its_slope() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_kernels_agree_with_float64(size: tuple[int, int], mask_name: str, count: int) -> None:
     rendered, *targets = images(*size, count + 1)
-    mask, weights = masks(*size)[mask_name], [1.0, 0.5, 0.25][:count]
+    mask, weights, mixes = masks(*size)[mask_name], [1.0, 0.5, 0.25][:count], [0.2, 1.0, 0.0][:count]
     targets[-1] = (targets[-1] * 255).byte()
     rendered.requires_grad_()
-    fused = color_losses(rendered, targets, weights, 0.2, mask)
+    fused = color_losses(rendered, targets, weights, mixes, mask)
     fused.total.backward()
     exact = rendered.detach().double().requires_grad_()
-    plain = _plain_color_losses(exact, targets, weights, 0.2, mask)
+    plain = _plain_color_losses(exact, targets, weights, mixes, mask)
     plain.total.backward()
     assert rendered.grad is not None
     assert exact.grad is not None

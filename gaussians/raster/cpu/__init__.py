@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gaussians.kernels import workers
-from gaussians.raster.checks import check_inputs
+from gaussians.raster.checks import check_inputs, check_pixel_weights
 from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN, TILE_SIZE
 from gaussians.raster.cpu.blend import backward_kernel, forward_kernel, gather
 from gaussians.raster.cpu.functions import Bins, Blend, Harmonics, Lens, Project, array, packed_rows
@@ -146,16 +146,18 @@ def blend_weights(
     near_plane: float = 0.01,
     far_plane: float = 1e10,
     eps2d: float = 0.3,
+    pixel_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """See `gaussians.raster.blend_weights`.
 
     The gradient of Σ pixels with respect to a Gaussian's colour is the sum of its blend weights, so this is
-    the backward pass for a gradient of one in the first channel.
+    the backward pass for a gradient of one, or the pixel's weight, in the first channel.
     """
     check_inputs(
         means, quats, scales, opacities, None, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
     )  # fmt: skip
+    check_pixel_weights(pixel_weights, viewmats, width, height)
     n = len(means)
     lens = Lens.of(viewmats, Ks, width, height, (near_plane, far_plane, eps2d))
     projected = Project.apply(means, quats, scales, opacities, lens)
@@ -170,6 +172,8 @@ def blend_weights(
     unused = [np.zeros((n, 2), np.float32), np.zeros((n, 3), np.float32), np.zeros(n, np.float32)]
     counts, weights = np.zeros((n, 2), np.float32), np.zeros((n, 3), np.float32)
     for c in range(len(lens.viewmats)):
+        if pixel_weights is not None:
+            ones[..., 0] = pixel_weights[c].numpy()
         bins = Bins.of(means2d[c], depths[c], radii[c], width, height)
         rows = packed_rows(bins, means2d[c], conics[c], opacity, extents[c], colors)
         tiling = (rows, *bins.tiling(), background)

@@ -1,0 +1,110 @@
+"""How variants change a base recipe: functions from recipe to recipe."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+from gaussians.distill.presets import recipe as preset
+from gaussians.distill.recipe import Recipe, Simplify
+
+Change = Callable[[Recipe], Recipe]
+
+TWINS = ("vanilla", "vanilla2", "vanilla3")
+"""Teachers that differ by nothing but their draws."""
+_NEVER = 1_000_000  # steps; longer than any run
+
+
+def having(**options: Any) -> Change:
+    """A change that sets options by their paths, with __ for the dot: student__label_weight=0.0."""
+    return lambda recipe: reduce(_set, ((path.split("__"), value) for path, value in options.items()), recipe)
+
+
+def _set(config: Any, assignment: tuple[list[str], Any]) -> Any:
+    (name, *rest), value = assignment
+    return dataclasses.replace(
+        config, **{name: _set(getattr(config, name), (rest, value)) if rest else value}
+    )
+
+
+def unchanged(recipe: Recipe) -> Recipe:
+    """The base as it is."""
+    return recipe
+
+
+def _paper(steps: int, name: str = "paper") -> Recipe:
+    """Distilled-3DGS's recipe, its schedules stretched to these steps."""
+    paper = preset(name)
+    return paper.scaled(steps / paper.student.optimise.steps)
+
+
+def paper_teachers(name: str) -> Change:
+    """The paper's, or its code's, as many steps as the base's."""
+    return lambda recipe: dataclasses.replace(
+        recipe, teachers=_paper(recipe.teachers.optimise.steps, name).teachers
+    )
+
+
+def paper_student(name: str) -> Change:
+    """The paper's, or its code's, as many steps as the base's."""
+    return lambda recipe: dataclasses.replace(
+        recipe, student=_paper(recipe.student.optimise.steps, name).student
+    )
+
+
+def from_points(recipe: Recipe) -> Recipe:
+    """The paper's route at its pace, with the base's losses and the growth of the base's teachers."""
+    paper, base = _paper(recipe.student.optimise.steps).student, recipe.student
+    grown = recipe.teachers.optimise.densify
+    pace = paper.optimise.densify
+    densify = dataclasses.replace(grown, start=pace.start, stop=pace.stop, reset_every=_NEVER)
+    optimise = dataclasses.replace(base.optimise, sh_every=paper.optimise.sh_every, densify=densify)
+    simplify = dataclasses.replace(paper.simplify, importance=base.simplify.importance, mass=1.0)
+    student = dataclasses.replace(base, route="points", optimise=optimise, simplify=simplify)
+    return dataclasses.replace(recipe, student=student)
+
+
+def absgrad(recipe: Recipe) -> Recipe:
+    """Absolute gradients are about four times as large (gsplat's 8e-4 for 2e-4)."""
+    densify = recipe.teachers.optimise.densify
+    densify = dataclasses.replace(densify, absgrad=True, grad_threshold=4 * densify.grad_threshold)
+    return having(teachers__optimise__densify=densify)(recipe)
+
+
+def removals(stages: int) -> Change:
+    """So many removals over the base's window.
+
+    A single one comes at its beginning, to leave as much time; on the points route growth has to end before.
+    """
+
+    def change(recipe: Recipe) -> Recipe:
+        simplify: Simplify = recipe.student.simplify
+        is_first = stages == 1 and recipe.student.route == "teacher"
+        last = simplify.start if is_first else simplify.stop
+        simplify = dataclasses.replace(simplify, stages=stages, stop=last)
+        return having(student__simplify=simplify)(recipe)
+
+    return change
+
+
+def mcmc(recipe: Recipe) -> Recipe:
+    """With the regularisers that it wants."""
+    options = {"densify__method": "mcmc", "opacity_reg": 0.01, "scale_reg": 0.01}
+    return having(**{f"teachers__optimise__{name}": value for name, value in options.items()})(recipe)
+
+
+def regrow(recipe: Recipe) -> Recipe:
+    """Up to three quarters of the student's steps, so that what was split settles."""
+    stop = round(0.75 * recipe.student.optimise.steps)
+    return having(student__simplify__regrow=0.05, student__simplify__regrow_stop=stop)(recipe)
+
+
+def unseen_late(recipe: Recipe) -> Recipe:
+    """In the second half of the steps only."""
+    start = recipe.student.optimise.steps // 2
+    return having(student__poses__share=0.5, student__poses__start=start)(recipe)
+
+
+def photo_and_label(photo: float, label: float) -> Change:
+    """Weights of the colour losses against photo and label."""
+    return having(student__photo_weight=photo, student__label_weight=label)

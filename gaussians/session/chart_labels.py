@@ -1,0 +1,31 @@
+"""Where a chart's labels and ticks go."""
+
+import math
+from collections.abc import Sequence
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round values (1, 2 or 5 times a power of ten apart) between `low` < `high`, at most `most` of them."""
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(step * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (step * factor) <= most - 1)
+    return [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def apart(places: Sequence[float], distance: float, low: float, high: float) -> list[float]:
+    """Places as near as may be to `places`, sorted, but `distance` apart and within `low` to `high`.
+
+    Labels that would overlap share the space around their mean (isotonic regression by pooling neighbours).
+    Where all don't fit, they reach beyond `high`.
+    """
+    blocks: list[tuple[float, int]] = []  # where the first of each wants to be, and how many
+    for place in places:
+        blocks.append((place, 1))
+        while len(blocks) > 1 and blocks[-2][0] + distance * blocks[-2][1] > blocks[-1][0]:
+            (first, many), (second, more) = blocks[-2:]
+            # each of the second block's labels wants its first at second - distance * many
+            start = (first * many + (second - distance * many) * more) / (many + more)
+            blocks[-2:] = [(start, many + more)]
+    found = [start + distance * index for start, many in blocks for index in range(many)]
+    most = len(found) - 1
+    found = [min(place, high - distance * (most - index)) for index, place in enumerate(found)]
+    return [max(place, low + distance * index) for index, place in enumerate(found)]
