@@ -9,9 +9,16 @@ import pytest
 import torch
 from hypothesis import settings
 
+from gaussians.session.kernel_process import compile_apart
+
 # Machines are shared, and the first example may compile a kernel: a deadline would test them, not us.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+
+
+def pytest_sessionstart() -> None:
+    """Compile what isn't, apart: a process that compiles gets other last digits than those that load."""
+    compile_apart(lambda _: None)
 
 
 @pytest.fixture(autouse=True)

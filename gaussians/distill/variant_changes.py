@@ -88,21 +88,30 @@ def removals(stages: int) -> Change:
 
 
 def mcmc(recipe: Recipe) -> Recipe:
-    """With the regularisers that it wants."""
+    """With the regularisers that it wants; without the teacher disturbed by gradients, as none are summed."""
     options = {"densify__method": "mcmc", "opacity_reg": 0.01, "scale_reg": 0.01}
-    return having(**{f"teachers__optimise__{name}": value for name, value in options.items()})(recipe)
+    kinds = tuple(kind for kind in recipe.teachers.kinds if kind != "perturbed")
+    changed = {f"teachers__optimise__{name}": value for name, value in options.items()}
+    return having(teachers__kinds=kinds, **changed)(recipe)
+
+
+def no_labels(recipe: Recipe) -> Recipe:
+    """Neither at training views nor at unseen poses."""
+    return having(student__label_weight=0.0, student__poses__share=0.0)(recipe)
 
 
 def regrow(recipe: Recipe) -> Recipe:
-    """Up to three quarters of the student's steps, so that what was split settles."""
+    """Up to three quarters of the student's steps, so that what was split settles; from the teacher only."""
     stop = round(0.75 * recipe.student.optimise.steps)
-    return having(student__simplify__regrow=0.05, student__simplify__regrow_stop=stop)(recipe)
+    options = {"route": "teacher", "simplify__regrow": 0.05, "simplify__regrow_stop": stop}
+    return having(**{f"student__{name}": value for name, value in options.items()})(recipe)
 
 
 def unseen_late(recipe: Recipe) -> Recipe:
     """In the second half of the steps only."""
-    start = recipe.student.optimise.steps // 2
-    return having(student__poses__share=0.5, student__poses__start=start)(recipe)
+    steps = recipe.student.optimise.steps
+    options = {"share": 0.5, "start": steps // 2, "stop": steps}
+    return having(**{f"student__poses__{name}": value for name, value in options.items()})(recipe)
 
 
 def photo_and_label(photo: float, label: float) -> Change:

@@ -19,6 +19,7 @@ from gaussians.distill.variant_changes import (
     from_points,
     having,
     mcmc,
+    no_labels,
     paper_student,
     paper_teachers,
     photo_and_label,
@@ -84,7 +85,7 @@ TEACHER_SETS = (
     TeacherSet("absgrad", "the recipe's kinds, grown by absolute 2-D gradients", absgrad),
     TeacherSet("paper", "Distilled-3DGS's teachers, as published", paper_teachers("paper")),
     TeacherSet("paper-code", "the same as its released code trains them", paper_teachers("paper-code")),
-    TeacherSet("mcmc", "the recipe's kinds, grown by MCMC", mcmc),
+    TeacherSet("mcmc", "the recipe's kinds but perturbed, grown by MCMC", mcmc),
 )
 
 VARIANTS = (
@@ -93,7 +94,7 @@ VARIANTS = (
         PHOTOS_ONLY,
         "controls",
         "the same route with neither labels nor structural loss",
-        having(student__label_weight=0.0, student__structure__weight=0.0),
+        having(student__label_weight=0.0, student__poses__share=0.0, student__structure__weight=0.0),
     ),
     Variant(
         "paper", "the paper", "Distilled-3DGS: its teachers and its student", paper_student("paper"), "paper"
@@ -151,7 +152,7 @@ VARIANTS = (
     ),
     Variant("memory", "route", "importance averaged over removals", having(student__simplify__memory=0.8)),
     Variant("regrow", "route", "5 % replaced at a time after the removals", regrow),
-    Variant("no-labels", "labels", "structural loss, but no labels", having(student__label_weight=0.0)),
+    Variant("no-labels", "labels", "structural loss, but no labels", no_labels),
     Variant("labels-20", "labels", "photo to label 0.8 : 0.2", photo_and_label(0.8, 0.2)),
     Variant("labels-40", "labels", "photo to label 0.6 : 0.4", photo_and_label(0.6, 0.4)),
     Variant("labels-60", "labels", "photo to label 0.4 : 0.6", photo_and_label(0.4, 0.6)),

@@ -64,7 +64,7 @@ def test_photos_only_learns_from_nothing_else_and_keeps_the_route():
 
 def test_the_papers_schedules_keep_their_proportions():
     made = student_recipe(FAST, variant("paper"), "9").student
-    assert (made.simplify.start, made.simplify.mass_step) == (1500, 2000)
+    assert (made.simplify.start, made.simplify.mass_step) == (2000, 2667)
     assert (made.photo_weight, made.label_weight, made.route) == (0.6, 0.4, "points")
 
 
