@@ -56,10 +56,12 @@ def kind_of(folder: Path) -> str:
 
 
 class Browser:
-    """Where the user is, and what is chosen.
+    """Where the user is, and what is chosen. Nothing was read yet: `at` makes one that has.
+
+    All that it holds is replaced and never changed, so that a shallow copy is another browser.
 
     Args:
-        folder: to begin with; the nearest one above it that can be read.
+        folder: to begin with.
         suffixes: of the files that are listed; none: only folders are.
     """
 
@@ -70,8 +72,14 @@ class Browser:
         self._typed = ""
         self._all: tuple[Entry, ...] = ()
         self._listed = self.folder = folder
-        while not self.go(self.folder) and self.folder != self.folder.parent:
-            self.folder = self.folder.parent
+
+    @classmethod
+    def at(cls, folder: Path, suffixes: tuple[str, ...] = ()) -> "Browser":
+        """In this folder, or in the nearest one above it that can be read."""
+        browser = cls(folder, suffixes)
+        while not browser.go(browser.folder) and browser.folder != browser.folder.parent:
+            browser.folder = browser.folder.parent
+        return browser
 
     def go(self, folder: Path) -> bool:
         """Go into a folder; whether that worked. If not, `problem` says why, and all stays as it was."""

@@ -6,9 +6,10 @@ from typing import Any
 import dearpygui.dearpygui as dpg
 
 from app.containers import inside
+from app.fitting import window_size
 from app.open_dialog import TAG as START_PAGE
 from app.open_dialog import OpenDialog
-from app.settings import SCALES
+from app.settings import SCALES, fitting_scale
 from app.studio import Studio
 from app.theme import Look
 from gaussians.session.messages import Failed
@@ -39,11 +40,10 @@ class Dialogs:
     Args:
         studio: what they act on.
         look: themes.
-        set_scale: called with a new scale.
     """
 
-    def __init__(self, studio: Studio, look: Look, set_scale: Callable[[float], None]) -> None:
-        self._studio, self._look, self._set_scale = studio, look, set_scale
+    def __init__(self, studio: Studio, look: Look) -> None:
+        self._studio, self._look = studio, look
         self._open: int | str | None = None
         self._failed: Failed | None = None
         self._closed = -FRAMES_BETWEEN  # the frame in which the last one was put away
@@ -129,6 +129,8 @@ class Dialogs:
                 default_value=f"{current:.0%}" if current else "Automatic",
                 callback=lambda _, name: self._scale(name),
             )
+            dpg.bind_item_theme(dpg.add_text("", tag="scale line", wrap=0), self._look.faint)
+            self._say_scale()
             dpg.add_spacer(height=4)
             dpg.add_text("Share of the time for images while the camera moves")
             dpg.add_slider_int(
@@ -195,9 +197,9 @@ class Dialogs:
         """
         if not (self._open == tag and self.is_open):
             self.close()
-        high = dpg.get_viewport_client_height()
-        wide = min(self._px(width), dpg.get_viewport_client_width() - self._px(24))
-        place = [max(0, (dpg.get_viewport_client_width() - wide) // 2), high // 8]
+        room, high = window_size()
+        wide = min(self._px(width), room - self._px(24))
+        place = [max(0, (room - wide) // 2), high // 8]
         self._open, self._on_enter = tag, on_enter or self.close
         sizes = {"width": wide, "min_size": (wide, 40), "max_size": (wide, high - high // 8 - self._px(12))}
         if dpg.does_item_exist(
@@ -215,6 +217,7 @@ class Dialogs:
                 pos=place,
                 no_close=not closable,
                 no_collapse=True,
+                no_scrollbar=True,  # one comes where none is needed; the wheel scrolls without
                 **sizes,
             )
         return inside(tag)
@@ -222,7 +225,15 @@ class Dialogs:
     def _scale(self, name: str) -> None:
         scale = next((scale for scale in SCALES if f"{scale:.0%}" == name), None)
         self._studio.settings.scale = scale
-        self._set_scale(0.0 if scale is None else scale)
+        self._say_scale()
+
+    def _say_scale(self) -> None:
+        """Where the window has not the room for what is set."""
+        wanted = self._studio.settings.scale
+        fits = fitting_scale(wanted, *window_size())
+        lacks = wanted is not None and fits < wanted
+        dpg.configure_item("scale line", show=lacks)
+        dpg.set_value("scale line", f"The window has room for {fits:.0%}; a larger one shows more.")
 
     def _copy(self) -> None:
         if self._failed is not None:

@@ -107,6 +107,8 @@ class Layout:
     def places(self, width: float, height: float, aspect: float) -> dict[str, Rect]:
         """Where each shown cell's image lies: the grid that makes them largest, in the middle of the area.
 
+        A last row with fewer cells is in the middle, too.
+
         Args:
             width, height: of the area, px.
             aspect: of the images, width over height.
@@ -121,14 +123,14 @@ class Layout:
         room = Rect(0, 0, (width - GAP * (columns - 1)) / columns, (height - GAP * (rows - 1)) / rows)
         cell = room.fitted(aspect)
         across, along = cell.width + GAP, cell.height + GAP
-        left = math.floor((width - columns * across + GAP) / 2)
         top = math.floor((height - rows * along + GAP) / 2)
-        return {
-            name: Rect(
-                left + index % columns * across, top + index // columns * along, cell.width, cell.height
-            )
-            for index, name in enumerate(shown)
-        }
+        places = {}
+        for index, name in enumerate(shown):
+            row, column = divmod(index, columns)
+            of_row = min(columns, len(shown) - row * columns)
+            left = math.floor((width - of_row * across + GAP) / 2)
+            places[name] = Rect(left + column * across, top + row * along, cell.width, cell.height)
+        return places
 
     def at(self, x: float, y: float, width: float, height: float, aspect: float) -> str | None:
         """The cell at a point of the area, or None."""

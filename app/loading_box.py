@@ -2,7 +2,9 @@
 
 import dearpygui.dearpygui as dpg
 
+from app import text
 from app.containers import inside
+from app.fitting import fitted
 from app.studio import Studio
 from app.theme import Look
 
@@ -22,21 +24,25 @@ class LoadingBox:
         )
         with inside(box):
             dpg.bind_item_font(dpg.add_text("", tag="loading title"), self._look.bold)
+            dpg.bind_item_theme(dpg.add_text("", tag="loading what"), self._look.note)
             dpg.add_progress_bar(tag="loading bar", width=WIDTH, height=8)
-            dpg.add_text("", tag="loading line")
             dpg.add_button(
                 label="Cancel", tag="loading cancel", callback=lambda: self._studio.cancel_loading()
             )
 
     def refresh(self, scale: float, room: tuple[float, float]) -> None:
         """Follow the state, in the middle of the cells, which have this much room, px."""
-        loading = self._studio.state.loading
+        loading, cancelling = self._studio.state.loading, self._studio.state.cancelling
         dpg.configure_item("loading", show=loading is not None)
         if loading is None:
             return
-        dpg.set_value("loading title", loading.what[:1].upper() + loading.what[1:])
+        title, what = text.loading(loading.name, loading.what)
+        dpg.set_value("loading title", fitted(title, round(WIDTH * scale)))
+        line = f"{loading.done:,} of {loading.total:,}" if loading.total > 1 else ""
+        dpg.set_value("loading what", "  ·  ".join(filter(None, (what, line))))
         dpg.set_value("loading bar", loading.done / loading.total if loading.total else 0.0)
-        dpg.set_value("loading line", f"{loading.done:,} of {loading.total:,}" if loading.total > 1 else "")
+        dpg.configure_item("loading cancel", label="Cancelling…" if cancelling else "Cancel")
+        dpg.configure_item("loading cancel", enabled=not cancelling)
         dpg.configure_item("loading bar", width=round(WIDTH * scale), height=round(8 * scale))
         width, height = room
         left = max(0, int((width - WIDTH * scale) / 2))

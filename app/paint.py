@@ -12,21 +12,25 @@ DRAWING = "viewport drawing"
 PLATE = (12, 12, 14, 200)
 
 
-def draw_plate(
-    scale: float, place: Rect, x: float, title: str, facts: str = "", *, right: bool = False
-) -> None:
-    """A title and facts on a dark plate in a top corner of a cell, at x or, if `right`, up to x."""
+def draw_plate(scale: float, place: Rect, x: float, title: str, *facts: str, right: bool = False) -> None:
+    """A title and facts on a dark plate in a top corner of a cell, at x or, if `right`, up to x.
+
+    In a narrow cell the last facts come first: how good a model is before how large.
+    """
     size, pad = FONT_SIZE * scale * 0.93, 7 * scale
-    wide = _width(title, size) + (pad + _width(facts, size) if facts else 0) + 2 * pad
-    if wide > place.width and facts:  # a narrow cell: what it is comes first
-        facts, wide = "", _width(title, size) + 2 * pad
+    while True:
+        words = "  ·  ".join(facts)
+        wide = _width(title, size) + (pad + _width(words, size) if facts else 0) + 2 * pad
+        if wide <= place.width or not facts:
+            break
+        facts = facts[1:]
     left = x - wide if right else x
     low, high = (left, place.y), (left + wide, place.y + size + pad)
     dpg.draw_rectangle(low, high, color=(0, 0, 0, 0), fill=PLATE, parent=DRAWING)
     dpg.draw_text((left + pad, place.y + pad / 2), title, color=INK, size=size, parent=DRAWING)
     if facts:
         at = left + 2 * pad + _width(title, size)
-        dpg.draw_text((at, place.y + pad / 2), facts, color=FAINT, size=size, parent=DRAWING)
+        dpg.draw_text((at, place.y + pad / 2), words, color=FAINT, size=size, parent=DRAWING)
 
 
 def draw_waiting(scale: float, place: Rect, lines: tuple[str, ...]) -> None:

@@ -8,7 +8,14 @@ from app.plot_reading import MARKED, PLOTS, Reading
 from app.studio import Studio
 from app.theme import DIM, SERIES, Look, line
 
+EMPTY = (
+    "Press Start: quality on held-out views, loss, number of Gaussians, training rate and memory are drawn "
+    "here as the run goes on."
+)
+NONE = "A splat file has no curves. Open a scene to train, or a run."
 HEIGHT = 200  # px at scale 1
+UPPER_RIGHT = dpg.mvPlot_Location_NorthEast
+LEGENDS = {"psnr": dpg.mvPlot_Location_SouthEast, "rate": dpg.mvPlot_Location_SouthEast}  # off the curves
 SETTLED = 4  # frames after which an axis has followed what it was told
 SAME = 0.02  # of what there is of x: a range that differs by less at both ends is all of it
 
@@ -36,8 +43,7 @@ class PlotsPanel:
         """Make the widgets."""
         self._reading.build()
         with inside(dpg.add_group(parent=parent)):
-            empty = "Curves appear here while a run is trained, or when a run is opened."
-            dpg.bind_item_theme(dpg.add_text(empty, tag="no curves", wrap=0), self._look.faint)
+            dpg.bind_item_theme(dpg.add_text("", tag="no curves", wrap=0), self._look.faint)
             for name, title, across, along, _ in PLOTS:
                 with inside(dpg.add_group(tag=f"plot group {name}", show=False)):
                     dpg.bind_item_font(dpg.add_text(title, tag=f"plot title {name}"), self._look.bold)
@@ -51,7 +57,7 @@ class PlotsPanel:
                             no_mouse_pos=True,
                         )
                     ):
-                        dpg.add_plot_legend(location=dpg.mvPlot_Location_NorthEast, no_menus=True)
+                        dpg.add_plot_legend(location=LEGENDS.get(name, UPPER_RIGHT), no_menus=True)
                         # The toolkit keeps a line free for an axis' label, so there is one.
                         dpg.add_plot_axis(dpg.mvXAxis, label=across, tag=f"x {name}")
                         dpg.add_plot_axis(dpg.mvYAxis, label=along, tag=f"y {name}", no_label=not along)
@@ -69,6 +75,8 @@ class PlotsPanel:
             self._scale = scale
             for name, *_ in PLOTS:
                 dpg.configure_item(f"plot {name}", height=round(HEIGHT * scale))
+        opened = self._studio.state.opened
+        dpg.set_value("no curves", EMPTY if opened is not None and opened.cameras else NONE)
         dpg.configure_item("no curves", show=not any(curves.plots.values()))
         hovered = None
         for name, *_ in PLOTS:

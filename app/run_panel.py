@@ -18,20 +18,29 @@ STAGES = {
     "labels": "Soft labels",
     "student": "Student",
 }
-PRIMARY = ("start", "continue")
+TITLE_WIDTH = 310  # px at scale 1
+PRIMARY = ("start", "continue", "export result")
 
 
 class RunPanel:
-    """The buttons that drive a run, and its progress."""
+    """The buttons that drive a run, and its progress.
 
-    def __init__(self, studio: Studio, look: Look) -> None:
-        self._studio, self._look = studio, look
+    Args:
+        studio: whose run it is.
+        look: themes.
+        export: asks how to write what came of the run.
+    """
+
+    def __init__(self, studio: Studio, look: Look, export: Callable[[], None]) -> None:
+        self._studio, self._look, self._export = studio, look, export
         self._made: tuple = ()  # the scale, and each button's tag and label
 
     def build(self, parent: int | str) -> None:
         """Make the widgets."""
         with inside(dpg.add_group(parent=parent, tag="run panel")):
             dpg.bind_item_font(dpg.add_text("", tag="run title"), self._look.bold)
+            with inside(dpg.add_tooltip("run title", delay=0.4)):
+                dpg.add_text("", tag="run place")
             dpg.add_text("", tag="run line", wrap=0)
             dpg.add_text("", tag="run verdict", wrap=0, show=False)
             dpg.bind_item_theme("run verdict", self._look.dense)
@@ -59,7 +68,9 @@ class RunPanel:
         if opened is None:
             return
         scene = bool(opened.cameras)
-        dpg.set_value("run title", studio.title)
+        room = round(TITLE_WIDTH * dpg.get_global_font_scale())
+        dpg.set_value("run title", fitted(studio.title, room, text.begun))
+        dpg.set_value("run place", str(opened.path))
         dpg.set_value("run line", self._line())
         self._show_buttons(scene)
         verdict = self._verdict() if state.run_state == "finished" else ""
@@ -74,7 +85,18 @@ class RunPanel:
     def _can_start(self) -> bool:
         state = self._studio.state
         there = state.opened is not None and bool(state.opened.cameras)
-        return there and not state.busy and not (state.run is not None and state.run_state == "finished")
+        return there and not self._unavailable and not self._is_finished
+
+    @property
+    def _unavailable(self) -> bool:
+        """Whether no run can begin now."""
+        return self._studio.state.busy or self._studio.state.is_loading
+
+    @property
+    def _is_finished(self) -> bool:
+        """Whether what is open is a run with nothing left to do."""
+        state = self._studio.state
+        return state.run is not None and state.run_state == "finished"
 
     def _line(self) -> str:
         state = self._studio.state
@@ -135,10 +157,13 @@ class RunPanel:
         """The buttons for this state. Made anew: a row whose first item is hidden loses its line."""
         state = self._studio.state
         wanted: list[tuple[str, str, Callable[[], None], str]] = []
-        if self._can_start and state.run is None:
+        if scene and not state.busy and state.run is None:
             wanted.append(("start", "Start", self._studio.start, "Train teachers, then the student  (Space)"))
-        elif self._can_start:
+        elif scene and not state.busy and not self._is_finished:
             wanted.append(("start", "Resume", self._studio.start, "Go on where it was saved  (Space)"))
+        if self._is_finished and STUDENT in state.counts:
+            help = "Write the student as a splat file  (Ctrl+E)"
+            wanted.append(("export result", "Export…", self._export, help))
         if state.run_state == "training":
             wanted.append(("pause", "Pause", self._pause, "Pause after this step  (Space)"))
         if state.run_state == "paused":
@@ -149,7 +174,7 @@ class RunPanel:
         if scene and state.run is not None and not state.busy:
             wanted.append(("anew", "New run", self._start_anew, "Begin anew, with the recipe below"))
         scale = dpg.get_global_font_scale()
-        made = (scale, *((tag, label) for tag, label, _, _ in wanted))
+        made = (scale, state.is_loading, *((tag, label) for tag, label, _, _ in wanted))
         if made == self._made:
             return
         self._made = made
@@ -157,7 +182,9 @@ class RunPanel:
         dpg.configure_item("run buttons", show=bool(wanted))
         for tag, label, callback, help in wanted:
             wide = round((120 if tag in PRIMARY else 84) * scale)
-            dpg.add_button(label=label, tag=tag, parent="run buttons", width=wide, callback=calling(callback))
+            waits = tag in ("start", "anew") and state.is_loading
+            dpg.add_button(label=label, tag=tag, parent="run buttons", width=wide, enabled=not waits)
+            dpg.configure_item(tag, callback=calling(callback))
             with inside(dpg.add_tooltip(tag, delay=0.4)):
                 dpg.add_text(help)
             if tag in PRIMARY:

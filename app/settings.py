@@ -12,11 +12,21 @@ from gaussians.storage import write_json
 
 MOST_RECENT = 8
 SCALES = (0.8, 1.0, 1.25, 1.5, 2.0, 2.5)
+LEAST_ROOM = (900, 500)  # px of width and height, divided by the scale: with less, things overlap
+AMPLE_HEIGHT = 1000  # px at scale 1: a window so high is readable from where one sits
 
 
 def settings_file() -> Path:
     """Where the settings are kept."""
     return Path(platformdirs.user_config_dir("splat-distillery")) / "studio.json"
+
+
+def fitting_scale(wanted: float | None, width: int, height: int) -> float:
+    """The scale to be used in a window of this size, px: what is wanted (None: by the height), if it fits."""
+    if wanted is None:
+        wanted = max(1.0, height / AMPLE_HEIGHT)
+    most = min(wanted, width / LEAST_ROOM[0], height / LEAST_ROOM[1])
+    return max((scale for scale in SCALES if scale <= most), default=SCALES[0])
 
 
 @dataclass

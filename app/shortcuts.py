@@ -11,6 +11,9 @@ from app.state import COMPARE
 from app.studio import Studio
 from app.view_bar import CELLS
 
+PLUS = 602
+"""The key with + and =, as the toolkit reports it: its mvKey_Plus is a character's code, which no key has."""
+
 
 class Shortcuts:
     """The keys; those that are held down to fly are in app.keys.
@@ -43,7 +46,7 @@ class Shortcuts:
             dpg.mvKey_O: dialogs.start_page,
             dpg.mvKey_E: actions["export"],
             dpg.mvKey_Q: actions["close"],
-            dpg.mvKey_Plus: actions["larger"],
+            PLUS: actions["larger"],
             dpg.mvKey_Add: actions["larger"],
             dpg.mvKey_Minus: actions["smaller"],
             dpg.mvKey_Subtract: actions["smaller"],

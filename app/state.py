@@ -32,8 +32,9 @@ class StudioState:
     """Everything that has been reported, with the newest on top.
 
     Attributes:
-        opening: something was asked to be opened, and neither is open nor has failed.
+        opening: something was asked to be opened or started, and has neither begun nor failed.
         loading: how that goes; None: nothing is known of it.
+        cancelling: loading was given up, and has not ended yet.
         opened: what is open.
         run: the run's directory and recipe, once there is one.
         run_state: see RunStateChanged.
@@ -52,6 +53,7 @@ class StudioState:
 
     opening: bool = False
     loading: Loading | None = None
+    cancelling: bool = False
     opened: SceneOpened | None = None
     run: tuple[Path, Recipe] | None = None
     run_state: str = "idle"
@@ -67,6 +69,11 @@ class StudioState:
     unsaved: Failed | None = None
     curves: Curves = field(default_factory=Curves)
     version: int = 0
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether something is about to be open, or a run about to start: nothing else can begin."""
+        return self.opening or self.loading is not None
 
     @property
     def busy(self) -> bool:
@@ -112,6 +119,7 @@ class StudioState:
         self.run = (directory, recipe)
         views = len(self.opened.cameras) - len(self.opened.test) if self.opened else 0
         self.progress = RunProgress(plan(recipe, views))
+        self.opening = True
         self.version += 1
 
     def take(self, report: Report) -> None:
@@ -122,8 +130,11 @@ class StudioState:
         elif isinstance(report, SceneOpened):
             self._open(report)
         elif isinstance(report, RunStateChanged):
+            # It is told when loading ends, however it ends; but what is opened while a run is under way
+            # ends that run first.
+            if "stopping" not in (self.run_state, report.state):
+                self._loaded()
             self.run_state = report.state
-            self.opening, self.loading = False, None  # it is told when loading ends, however it ends
             if self.progress is not None and report.state == "paused":
                 self.progress.paused()
         elif isinstance(report, Progressed):
@@ -140,7 +151,7 @@ class StudioState:
         elif isinstance(report, Exported):
             self.exported = report
         elif isinstance(report, Failed):
-            self.opening, self.loading = False, None
+            self._loaded()
             self.failures.append(report)
         elif isinstance(report, QuitFailed):
             self.unsaved = report.failed
@@ -149,7 +160,7 @@ class StudioState:
         """The worker has died, which it does only where not even an error could be reported."""
         self.version += 1
         self.lost, self.run_state = True, "idle"
-        self.opening, self.loading = False, None
+        self._loaded()
         self.failures.append(self.loss)
 
     @property
@@ -162,8 +173,13 @@ class StudioState:
             + (" on this run: Resume goes on from there." if self.run else "."),
         )
 
+    def _loaded(self) -> None:
+        """Loading has ended, well or not."""
+        self.opening, self.loading, self.cancelling = False, None, False
+
     def _open(self, opened: SceneOpened) -> None:
-        self.opening, self.loading, self.opened = False, None, opened
+        self._loaded()
+        self.opened = opened
         self.run, self.progress, self.run_state = opened.run, None, "idle"
         self.counts = dict.fromkeys(opened.models, 0)
         self.psnr, self.weights, self.marks, self.history = {}, {}, [], ()

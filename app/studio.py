@@ -78,7 +78,8 @@ class Studio:
         if self._is_lost():
             return
         path = path.expanduser().resolve()
-        self.state.opening = path.exists()
+        self.state.opening, self.state.cancelling = path.exists(), False
+        self.state.version += 1
         if RunDirectory(path).exists:
             self.worker.send(OpenRun(path))
         elif path.is_dir():
@@ -95,7 +96,10 @@ class Studio:
 
     def cancel_loading(self) -> None:
         """Give up loading; what was open stays."""
-        self.worker.send(CancelLoading())
+        if self.state.is_loading and not self.state.cancelling:
+            self.state.cancelling = True
+            self.state.version += 1
+            self.worker.send(CancelLoading())
 
     def start(self, *, anew: bool = False) -> None:
         """Begin a run with the form's recipe, or go on with the one that is open."""

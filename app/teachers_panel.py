@@ -10,6 +10,11 @@ from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.session.messages import SetTeacherWeight
 
 MOST = 3.0  # weight
+EMPTY = (
+    "Press Start: each teacher is listed here once it is trained, with its size, its quality, and its weight "
+    "in what the student learns."
+)
+NONE = "A splat file has no teachers. Open a scene to train some."
 
 
 class TeachersPanel:
@@ -23,14 +28,14 @@ class TeachersPanel:
     def build(self, parent: int | str) -> None:
         """Make the widgets."""
         with inside(dpg.add_group(parent=parent)):
-            empty = "Teachers appear here as they are trained. Press Start."
-            dpg.bind_item_theme(dpg.add_text(empty, tag="no teachers", wrap=0), self._look.faint)
+            dpg.bind_item_theme(dpg.add_text("", tag="no teachers", wrap=0), self._look.faint)
             dpg.add_group(tag="teachers")
 
     def refresh(self) -> None:
         """Follow the state."""
         state = self._studio.state
         names = state.teachers if state.opened is not None and state.opened.cameras else ()
+        dpg.set_value("no teachers", EMPTY if state.opened and state.opened.cameras else NONE)
         if names != self._names:
             self._names = names
             self._make(names)

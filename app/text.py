@@ -49,9 +49,25 @@ def model(name: str) -> str:
     return {"photo": "Ground truth"}.get(name, name[:1].upper() + name[1:])
 
 
+def loading(name: str, what: str) -> tuple[str, str]:
+    """Two lines on what is being loaded: "Opening garden" and "Decoding photos".
+
+    Args:
+        name: of what is opened; "": nothing is.
+        what: is done now.
+    """
+    doing = what[:1].upper() + what[1:]
+    return (f"Opening {name}", "" if what == "opening" else doing) if name else (doing, "")
+
+
 def shortened(path: str, length: int) -> str:
     """A path of at most `length` characters: its end, after an ellipsis."""
     return path if len(path) <= length else "…" + path[-(length - 1) :]
+
+
+def begun(words: str, length: int) -> str:
+    """Words of at most `length` characters: their beginning, before an ellipsis."""
+    return words if len(words) <= length else words[: length - 1].rstrip() + "…"
 
 
 def verdict(student: tuple[int, float | None], teacher: tuple[int, float | None], name: str) -> str:

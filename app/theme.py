@@ -150,8 +150,9 @@ class Look:
                 dpg.add_theme_color(getattr(dpg, f"mvPlotCol_{name}"), colour, category=dpg.mvThemeCat_Plots)
             dpg.add_theme_style(dpg.mvStyleVar_ChildBorderSize, 0)
             dpg.add_theme_style(
-                dpg.mvPlotStyleVar_PlotPadding, 6 * scale, 6 * scale, category=dpg.mvThemeCat_Plots
-            )
+                dpg.mvPlotStyleVar_PlotPadding, 20 * scale, 6 * scale, category=dpg.mvThemeCat_Plots
+            )  # as wide as half of a number of x, which is cut at the plot's edge
+            dpg.add_theme_style(dpg.mvPlotStyleVar_FitPadding, 0, 0.1, category=dpg.mvThemeCat_Plots)
             dpg.add_theme_style(dpg.mvPlotStyleVar_LineWeight, 1.5 * scale, category=dpg.mvThemeCat_Plots)
             dpg.add_theme_style(
                 dpg.mvPlotStyleVar_PlotMinSize, 60 * scale, 40 * scale, category=dpg.mvThemeCat_Plots

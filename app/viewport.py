@@ -240,11 +240,11 @@ class Viewport:
         if place is not None:
             self._studio.comparison.share = min(max((x - place.x) / place.width, 0.0), 1.0)
 
-    def _label(self, cell: str) -> tuple[str, str]:
+    def _label(self, cell: str) -> tuple[str, tuple[str, ...]]:
         """The cell's title, and its facts."""
         studio = self._studio
         if cell == COMPARE:
-            return "", ""
+            return "", ()
         frame = studio.frames.get(cell)
         title = text.model(frame.model if frame is not None else cell)
         facts = []
@@ -254,10 +254,10 @@ class Viewport:
                 facts.append(f"{frame.psnr:.2f} dB")
         if cell == PHOTO and studio.control is not None and studio.control.dataset is not None:
             facts.append(studio.control.dataset)
-        return title, "  ·  ".join(facts)
+        return title, tuple(facts)
 
     def _draw_cell(
-        self, cell: str, place: Rect, images: tuple[int | str, ...], label: tuple[str, str]
+        self, cell: str, place: Rect, images: tuple[int | str, ...], label: tuple[str, tuple[str, ...]]
     ) -> None:
         # Whole pixels: an image of the cell's size is shown as it is.
         low = (round(place.x), round(place.y))
@@ -272,7 +272,7 @@ class Viewport:
             comparison, problem = self._studio.comparison, self._studio.flip.problem
             draw_comparison(self.scale, self._bar_texture.tag, place, comparison, bool(images), problem)
             return
-        draw_plate(self.scale, place, place.x, *label)
+        draw_plate(self.scale, place, place.x, label[0], *label[1])
         if cell == DISAGREEMENT and images:
             draw_bar(self.scale, self._bar_texture.tag, place, self._spread_label())
 

@@ -14,13 +14,14 @@ from app.cell_menu import build_cell_menu, show_cell_menu
 from app.containers import inside
 from app.dialogs import Dialogs
 from app.export_dialog import ExportDialog
+from app.fitting import window_size
 from app.interruptions import Interruptions
 from app.keys import Input, control_down, flight
 from app.loading_box import LoadingBox
 from app.plots_panel import PlotsPanel
 from app.recipe_panel import RecipePanel
 from app.run_panel import RunPanel
-from app.settings import SCALES
+from app.settings import SCALES, fitting_scale
 from app.shortcuts import Shortcuts
 from app.status_bar import StatusBar
 from app.studio import Studio
@@ -59,7 +60,7 @@ class Window:
         self._on_frame = on_frame or (lambda window: None)
         self._then = time.perf_counter()
         self._mistakes = 0  # one after the other
-        self.scale = 1.0
+        self.scale = 0.0  # none was applied
         self._size: tuple[int, int, bool, bool, float] | None = None
         self._version = -1
 
@@ -95,14 +96,15 @@ class Window:
         dpg.setup_dearpygui()
         self.look = Look()
         studio = self.studio
-        self.dialogs = Dialogs(studio, self.look, self.set_scale)
+        self.dialogs = Dialogs(studio, self.look)
         self.interruptions = Interruptions(studio, self.look, self.dialogs)
         self.viewport = Viewport(studio, lambda cell: show_cell_menu(studio.layout, cell))
         self.view_bar, self.compare_bar = ViewBar(studio, self.look), CompareBar(studio)
         self.timeline = Timeline(studio, self.look)
         self.loading = LoadingBox(studio, self.look)
-        self.run_panel, self.recipe_panel = RunPanel(studio, self.look), RecipePanel(studio, self.look)
         self.export = ExportDialog(studio, self.look, self.dialogs)
+        self.run_panel = RunPanel(studio, self.look, self.export.open)
+        self.recipe_panel = RecipePanel(studio, self.look)
         self.tabs = {
             "Recipe": self.recipe_panel,
             "Teachers": TeachersPanel(studio, self.look),
@@ -124,7 +126,6 @@ class Window:
         dpg.set_exit_callback(self.interruptions.close_window)
         show_backdrop()
         dpg.show_viewport()
-        self.set_scale(settings.scale or 0.0)
 
     def _build_items(self) -> None:
         with inside(build_backdrop()):
@@ -164,19 +165,17 @@ class Window:
         with inside(dpg.add_tooltip(tag, delay=0.4)):
             dpg.add_text(help)
 
-    def set_scale(self, scale: float) -> None:
-        """Size text and widgets; 0: by the window's height."""
-        if scale <= 0:
-            height = dpg.get_viewport_client_height()
-            scale = max(step for step in SCALES if step <= max(1.0, height / 1000))
-        self.scale = scale
-        self.look.apply(scale)
-        self._size = None
+    def _follow_scale(self) -> None:
+        """Size text and widgets as is set, as far as the window has room for it."""
+        scale = fitting_scale(self.settings.scale, *window_size())
+        if scale != self.scale:
+            self.scale = scale
+            self.look.apply(scale)
 
     def _grow(self, steps: int) -> None:
-        at = SCALES.index(min(SCALES, key=lambda scale: abs(scale - self.scale)))
-        self.settings.scale = SCALES[min(max(at + steps, 0), len(SCALES) - 1)]
-        self.set_scale(self.settings.scale)
+        at = SCALES.index(self.scale) + steps
+        if 0 <= at < len(SCALES) and fitting_scale(SCALES[at], *window_size()) == SCALES[at]:
+            self.settings.scale = SCALES[at]
 
     def _guarded_frame(self) -> None:
         """A frame; a mistake of ours in it is said, and does not take the run with it."""
@@ -241,6 +240,7 @@ class Window:
         self.compare_bar.refresh()
         self.timeline.refresh()
         self.export.refresh()
+        self.dialogs.opening.refresh()
         dpg.configure_item("export", show=bool(self.export.models))
         tab = dpg.get_value("tabs")
         for label, panel in self.tabs.items():
@@ -251,7 +251,8 @@ class Window:
 
     def _resize(self) -> None:
         """Give each part its room, when the window, the scale or the bars have changed."""
-        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        self._follow_scale()
+        width, height = window_size()
         size = (width, height, self.compare_bar.shown, self.timeline.shown, self.scale)
         if size == self._size:
             return

@@ -30,6 +30,7 @@ class Loader:
     ) -> None:
         self._device, self._tell, self._is_unwanted = device, tell, is_unwanted
         self._renders = False
+        self._name = ""  # of what is being opened
 
     def read(self, command: Open) -> Opened:
         """Open it.
@@ -38,7 +39,8 @@ class Loader:
             LoadingCancelled: it became unwanted.
             DistilleryError: it can't be read.
         """
-        self._progress(f"opening {command.path.name}", 0, 1)
+        self._name = command.path.name
+        self._progress("opening", 0, 1)
         if isinstance(command, OpenScene):  # photos alone: nothing is rendered before a run starts
             return open_scene(command.path, command.options, self._device, self._progress)
         self._prepare_rendering()
@@ -52,6 +54,7 @@ class Loader:
         Raises:
             LoadingCancelled: it became unwanted.
         """
+        self._name = ""
         if self._device.type == "cpu":
             what = "compiling for this processor, once: about a minute"
             compile_apart(lambda stage: self._progress(f"{what} ({stage})" if stage else what, 0, 1))
@@ -67,6 +70,6 @@ class Loader:
         self._renders = True
 
     def _progress(self, what: str, done: int, total: int) -> None:
-        self._tell(Loading(what, done, total))
+        self._tell(Loading(what, done, total, self._name))
         if self._is_unwanted():
             raise LoadingCancelled

@@ -151,11 +151,18 @@ Command = (
 
 @dataclass(frozen=True)
 class Loading:
-    """Loading goes on: what, and how much of it."""
+    """Loading goes on.
+
+    Attributes:
+        what: is done now, such as "decoding photos".
+        done, total: how much of that.
+        name: of the scene, run or file that is opened; "": nothing is opened, a run is prepared.
+    """
 
     what: str
     done: int
     total: int
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,14 @@ def names(browser: Browser) -> list[str]:
 
 def test_folders_come_first_then_files_of_the_suffixes_and_nothing_hidden(home: Path) -> None:
     folders = ["empty", "more photos", "nerf", "photos", "run", "scene"]
-    assert names(Browser(home)) == folders
-    browser = Browser(home, (".ply",))
+    assert names(Browser.at(home)) == folders
+    browser = Browser.at(home, (".ply",))
     assert names(browser) == [*folders, "a.ply"]
     assert browser.entries[-1].what == "1.23 kB"
 
 
 def test_a_typed_name_narrows_the_list_and_chooses_its_first(home: Path) -> None:
-    browser = Browser(home)
+    browser = Browser.at(home)
     browser.type("photo")
     assert names(browser) == ["photos", "more photos"]
     assert browser.target == home / "photos"
@@ -59,7 +60,7 @@ def test_a_typed_name_narrows_the_list_and_chooses_its_first(home: Path) -> None
 
 
 def test_a_typed_path_is_gone_into_or_opened(home: Path) -> None:
-    browser = Browser(home / "empty", (".ply",))
+    browser = Browser.at(home / "empty", (".ply",))
     browser.type(f"{home}/a.ply")
     assert browser.target == home / "a.ply"
     assert browser.enter() == home / "a.ply"
@@ -74,7 +75,7 @@ def test_a_typed_path_is_gone_into_or_opened(home: Path) -> None:
 
 
 def test_enter_opens_what_can_be_opened_and_goes_into_other_folders(home: Path) -> None:
-    browser = Browser(home)
+    browser = Browser.at(home)
     browser.move(1)
     assert browser.chosen is not None
     assert browser.chosen.path.name == "empty"
@@ -83,7 +84,7 @@ def test_enter_opens_what_can_be_opened_and_goes_into_other_folders(home: Path) 
     browser.go(home)
     browser.type("scene")
     assert browser.enter() == home / "scene"
-    for_files = Browser(home, (".ply",))
+    for_files = Browser.at(home, (".ply",))
     for_files.type("scene")
     assert for_files.target is None, "a folder is no splat file"
     assert for_files.enter() is None
@@ -91,7 +92,7 @@ def test_enter_opens_what_can_be_opened_and_goes_into_other_folders(home: Path) 
 
 
 def test_the_choice_moves_and_stays_within_the_list(home: Path) -> None:
-    browser = Browser(home)
+    browser = Browser.at(home)
     assert browser.target == home, "nothing chosen: the folder itself"
     for _ in range(20):
         browser.move(1)
@@ -102,15 +103,15 @@ def test_the_choice_moves_and_stays_within_the_list(home: Path) -> None:
 
 
 def test_it_begins_at_the_nearest_folder_that_is_there(home: Path) -> None:
-    assert Browser(home / "gone" / "further").folder == home
-    browser = Browser(home)
+    assert Browser.at(home / "gone" / "further").folder == home
+    browser = Browser.at(home)
     assert not browser.go(home / "gone")
     assert browser.folder == home
     assert "gone" in browser.problem
 
 
 def test_while_a_path_is_typed_its_folder_is_listed(home: Path) -> None:
-    browser = Browser(home / "empty")
+    browser = Browser.at(home / "empty")
     browser.type(f"{home}/")
     assert names(browser)[0] == "empty"
     browser.type(f"{home}/ru")
@@ -124,3 +125,13 @@ def test_while_a_path_is_typed_its_folder_is_listed(home: Path) -> None:
     browser.type(f"{home}/gone/ru")
     assert browser.problem
     assert browser.target is None
+
+
+def test_a_copy_is_another_browser(home: Path) -> None:
+    browser = Browser.at(home)
+    other = copy.copy(browser)
+    other.type("ru")
+    assert other.go(home / "scene")
+    assert browser.folder == home
+    assert browser.target == home
+    assert len(names(browser)) == 6

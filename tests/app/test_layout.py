@@ -89,6 +89,30 @@ def test_cells_keep_to_the_area_apart_from_each_other_and_have_the_images_shape(
         assert apart or one.y + one.height <= other.y or other.y + other.height <= one.y
 
 
+@pytest.mark.parametrize(("width", "height"), [(890, 570), (1400, 900), (500, 900)])
+def test_a_last_row_with_fewer_cells_is_in_the_middle(width: int, height: int) -> None:
+    names = tuple(map(str, range(7)))
+    made = Layout(names)
+    made.offer(names)
+    places = list(made.places(width, height, 4 / 3).values())
+    last = [place for place in places if place.y == places[-1].y]
+    assert 0 < len(last) < sum(place.y == places[0].y for place in places)
+    left, right = last[0].x, width - last[-1].x - last[-1].width
+    assert abs(left - right) <= 2
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "height", "columns"),
+    [(2, 890, 570, 2), (2, 500, 900, 1), (3, 890, 570, 2), (4, 890, 570, 2), (6, 890, 570, 3)],
+)
+def test_the_grid_makes_the_images_largest(count: int, width: int, height: int, columns: int) -> None:
+    names = tuple(map(str, range(count)))
+    made = Layout(names)
+    made.offer(names)
+    places = list(made.places(width, height, 4 / 3).values())
+    assert sum(place.y == places[0].y for place in places) == columns
+
+
 def test_a_point_finds_its_cell() -> None:
     made = layout()
     for name, place in made.places(900, 500, 1.5).items():

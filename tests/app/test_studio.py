@@ -84,10 +84,30 @@ def test_loading_is_shown_and_can_be_cancelled(studio: Studio, worker: FakeWorke
     hear(studio, worker, Loading("decoding photos", 3, 64))
     assert studio.state.loading == Loading("decoding photos", 3, 64)
     studio.cancel_loading()
+    studio.cancel_loading()
     assert worker.sent == [CancelLoading()]
+    hear(studio, worker, Loading("decoding photos", 4, 64))
+    assert studio.state.cancelling
     hear(studio, worker, RunStateChanged("idle"))
     assert studio.state.loading is None
-    assert not studio.state.opening
+    assert not studio.state.is_loading
+    assert not studio.state.cancelling
+
+
+def test_nothing_else_can_begin_from_asking_for_something_until_it_is_there(
+    opened: Studio, worker: FakeWorker, tmp_path: Path
+) -> None:
+    hear(opened, worker, RunStateChanged("training"))
+    opened.open(tmp_path)
+    for report in (RunStateChanged("stopping"), RunStateChanged("idle"), Loading("opening", 0, 1)):
+        assert opened.state.is_loading
+        hear(opened, worker, report)
+    hear(opened, worker, scene(tmp_path))
+    assert not opened.state.is_loading
+    opened.start()
+    assert opened.state.is_loading
+    hear(opened, worker, RunStateChanged("training"))
+    assert not opened.state.is_loading
 
 
 def test_an_opened_scene_is_looked_at_from_a_held_out_view(opened: Studio, worker: FakeWorker) -> None:

@@ -57,3 +57,15 @@ def test_a_verdict_says_how_much_smaller_and_how_much_better() -> None:
         "Student: 1,000 Gaussians, 50 times fewer than Mine, at 23.00 dB held out (-1.00 dB)."
     )
     assert text.verdict((10, None), (10, 24.0), "Mine") == "Student: 10 Gaussians."
+
+
+def test_what_is_loaded_is_named() -> None:
+    assert text.loading("garden", "decoding photos") == ("Opening garden", "Decoding photos")
+    assert text.loading("garden", "opening") == ("Opening garden", "")
+    assert text.loading("", "compiling") == ("Compiling", "")
+
+
+def test_a_long_name_keeps_its_beginning() -> None:
+    assert text.begun("a garden", 8) == "a garden"
+    assert text.begun("a garden in May", 9) == "a garden…"
+    assert len(text.begun("x" * 100, 20)) == 20
