@@ -8,6 +8,7 @@ import dearpygui.dearpygui as dpg
 
 from app.containers import inside
 
+_CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl)
 ACTIVE_FOR = 0.6  # seconds after the last input that the window counts as in use
 
 
@@ -31,6 +32,12 @@ class Input:
     ) -> None:
         self._last_mouse = (0.0, 0.0)
         self._last_time = time.perf_counter()
+        self._control: set[int] = set()  # Ctrl keys that are down
+
+        def key_pressed(key: int) -> None:
+            if key in _CONTROL:
+                self._control.add(key)
+            on_key(key)
 
         def noted(callback: Callable[[Any], None]) -> Callable[[Any, Any], None]:
             def call(_: Any, data: Any) -> None:
@@ -40,13 +47,22 @@ class Input:
             return call
 
         with inside(dpg.add_handler_registry()):
-            dpg.add_key_press_handler(callback=noted(on_key))
+            dpg.add_key_press_handler(callback=noted(key_pressed))
+            dpg.add_key_release_handler(callback=noted(self._control.discard))
             dpg.add_mouse_click_handler(callback=noted(on_press))
             dpg.add_mouse_release_handler(callback=noted(on_release))
             dpg.add_mouse_double_click_handler(
                 button=dpg.mvMouseButton_Left, callback=noted(lambda _: on_double_click())
             )
             dpg.add_mouse_wheel_handler(callback=noted(on_wheel))
+
+    @property
+    def control(self) -> bool:
+        """Whether Ctrl was down when the event happened that is handled now.
+
+        Events are handled a frame late: asked for then, a key of a quick hand is up again.
+        """
+        return bool(self._control)
 
     def in_use(self) -> bool:
         """Whether the user did anything just now."""

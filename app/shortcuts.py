@@ -6,7 +6,6 @@ import dearpygui.dearpygui as dpg
 
 from app.cell_menu import MENU
 from app.dialogs import Dialogs
-from app.keys import control_down
 from app.state import COMPARE
 from app.studio import Studio
 from app.view_bar import CELLS
@@ -22,6 +21,7 @@ class Shortcuts:
         studio: what they act on.
         dialogs: take Escape first, and all other keys while one is open.
         typing: whether a field takes the keys.
+        control: whether Ctrl was down with the key that is handled.
         actions: by name: "run" (start, pause, continue), "flip", "export", "close", "larger", "smaller".
     """
 
@@ -30,9 +30,11 @@ class Shortcuts:
         studio: Studio,
         dialogs: Dialogs,
         typing: Callable[[], bool],
+        control: Callable[[], bool],
         actions: dict[str, Callable[[], None]],
     ) -> None:
         self._studio, self._dialogs, self._typing = studio, dialogs, typing
+        self._control = control
         layout = studio.layout
         self._plain: dict[int, Callable[[], None]] = {
             dpg.mvKey_Spacebar: actions["run"],
@@ -62,7 +64,7 @@ class Shortcuts:
             self._escape()
         elif key == dpg.mvKey_F1:
             self._dialogs.shortcuts()
-        elif control_down():
+        elif self._control():
             self._with_control.get(key, lambda: None)()
         elif key in self._plain:
             self._plain[key]()

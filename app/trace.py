@@ -13,6 +13,7 @@ import dearpygui.dearpygui as dpg
 
 from app.paint import DRAWING
 from app.window import Window
+from gaussians.errors import StorageError
 
 EVERY = 0.2  # seconds between two writings
 MOST_CAMERAS = 500  # kept: images come a second late at most
@@ -23,13 +24,19 @@ class Trace:
 
     Args:
         folder: where to write; it is made.
+
+    Raises:
+        StorageError: it can't be.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._places, self._frames = folder / "places.json", folder / "frames.jsonl"
-        self._places.unlink(missing_ok=True)
-        self._frames.write_text("", encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._places.unlink(missing_ok=True)
+            self._frames.write_text("", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"--trace {folder}: can't be written ({error.strerror})") from error
         self._lines: list[str] = []
         self._next = 0.0
         self._mouse = (-1.0, -1.0)

@@ -121,7 +121,7 @@ class Window:
             "larger": lambda: self._grow(1),
             "smaller": lambda: self._grow(-1),
         }
-        shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, actions)
+        shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, lambda: self.input.control, actions)
         self.input = Input(shortcuts.press, self._press, self._release, self._double_click, self._wheel)
         dpg.set_exit_callback(self.interruptions.close_window)
         show_backdrop()
