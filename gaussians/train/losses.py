@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from torch import Tensor
 
+from gaussians.kernels import workers
 from gaussians.train import ssim_kernels as kernels
 
 
@@ -132,14 +133,15 @@ class _FusedColorLoss(torch.autograd.Function):
         planes = _workspace.array("planes", len(targets), kernels.STATISTICS, height + 10, 3 * width)
         slopes = _workspace.array("slopes", 2 + len(targets), height + 10, 3 * width)
         distances, similarities = np.empty((2, len(targets), height), np.float32)
-        kernels.blur_along_rows(image, stacked, counted, planes, distances)
+        threads = workers()
+        kernels.blur_along_rows(threads, image, stacked, counted, planes, distances)
         by_ssim = (-mix * share).astype(np.float32)
-        kernels.similarities(planes, counted, by_ssim, slopes, similarities)
+        kernels.similarities(threads, planes, counted, by_ssim, slopes, similarities)
         if ctx.needs_input_grad[0]:
             gradient = torch.empty_like(rendered, memory_format=torch.contiguous_format)
             by_l1 = ((1 - mix) * share).astype(np.float32)
             flat = gradient.numpy().reshape(height, 3 * width)
-            kernels.gradient_image(image, stacked, counted, slopes, by_l1, flat)
+            kernels.gradient_image(threads, image, stacked, counted, slopes, by_l1, flat)
             ctx.save_for_backward(gradient)
         l1 = distances.sum(axis=1, dtype=np.float64) / max(count, 1)
         dssim = 1 - similarities.sum(axis=1, dtype=np.float64) / count if count else np.zeros(len(targets))

@@ -19,7 +19,7 @@ The first two blurs are linear in SSIM's weight, so that several targets of one 
 # (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import njit, prange
 
 from gaussians.kernels import FASTMATH, fetch_add
 
@@ -108,10 +108,11 @@ def _clear_padding(planes, strip, height):
 
 
 @njit(**_OPTIONS, parallel=True)
-def blur_along_rows(rendered, targets, counted, planes, distances):
+def blur_along_rows(n_workers, rendered, targets, counted, planes, distances):
     """Pass 1: L1 sums, and the four statistics blurred along rows.
 
     Args:
+        n_workers: threads. (Asked for in here, it would keep the kernel from being cached on disk.)
         rendered: [H, 3 W] float32.
         targets: [T, H, 3 W] float32.
         counted: [H, 3 W] float32, 1 where the pixel counts, else 0; or None.
@@ -120,7 +121,7 @@ def blur_along_rows(rendered, targets, counted, planes, distances):
     """
     height, width = rendered.shape
     strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
-    for _ in prange(get_num_threads()):
+    for _ in prange(n_workers):
         padded = np.zeros((STATISTICS, width + 2 * REACH), np.float32)
         mixed = np.empty(width, np.float32)
         while True:
@@ -164,11 +165,11 @@ def _similarity(blurred, counted, weight, padded):
 
 
 @njit(**_OPTIONS, parallel=True)
-def similarities(planes, counted, weights, slopes, sums):
+def similarities(n_workers, planes, counted, weights, slopes, sums):
     """Pass 2: SSIM sums, and their weighted derivatives blurred along rows.
 
     Args:
-        planes: of pass 1.
+        n_workers, planes: of pass 1.
         counted: as in pass 1.
         weights: [T] float32, of each target's ΣSSIM in the loss.
         slopes: [2 + T, H + 10, 3 W] float32, written like `planes`: by μ, by q, by r of each target.
@@ -176,7 +177,7 @@ def similarities(planes, counted, weights, slopes, sums):
     """
     targets, height, width = planes.shape[0], planes.shape[2] - 2 * RADIUS, planes.shape[3]
     strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
-    for _ in prange(get_num_threads()):
+    for _ in prange(n_workers):
         blurred = np.empty((STATISTICS, width), np.float32)
         padded = np.zeros((3, width + 2 * REACH), np.float32)
         all_counted = np.ones(width, np.float32)
@@ -218,18 +219,18 @@ def _only_counted(counted, out):
 
 
 @njit(**_OPTIONS, parallel=True)
-def gradient_image(rendered, targets, counted, slopes, weights, gradient):
+def gradient_image(n_workers, rendered, targets, counted, slopes, weights, gradient):
     """Pass 3: the gradient of Σ (weight of SSIM) ΣSSIM + Σ (weight of L1) Σ|x - y| by the rendered image.
 
     Args:
-        rendered, targets, counted: as in pass 1.
+        n_workers, rendered, targets, counted: as in pass 1.
         slopes: of pass 2.
         weights: [T] float32, of each target's Σ|x - y| in the loss.
         gradient: [H, 3 W] float32, written.
     """
     height, width = rendered.shape
     strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
-    for _ in prange(get_num_threads()):
+    for _ in prange(n_workers):
         blurred = np.empty((3, width), np.float32)
         while True:
             strip = fetch_add(counter, 1)
