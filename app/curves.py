@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 MOST_POINTS = 600  # drawn of a curve: more are not seen on a panel
-TERMS = ("photo", "label", "structure")
 LONGEST_STEP = 30.0  # seconds between two lines that count as training and not as a pause
 
 

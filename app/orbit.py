@@ -79,11 +79,6 @@ class OrbitControl:
         return self._dataset
 
     @property
-    def in_transition(self) -> bool:
-        """Whether a jump goes on."""
-        return self._transition is not None
-
-    @property
     def aspect(self) -> float:
         """Width over height of what the lens sees."""
         return self._lens.width / self._lens.height

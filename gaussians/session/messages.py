@@ -89,13 +89,10 @@ class View:
     Attributes:
         cell: the cell's name; its frame comes back under it.
         model: "photo", a teacher, "ensemble", "student", "disagreement", or "history:STEP".
-        other: a second model, for comparisons made in the window; its frame comes back under the cell's name
-            with "/other" added (`preview.OTHER`); None: none.
     """
 
     cell: str
     model: str
-    other: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which cell is rendered next, how large, and when: knows time and costs, no tensors."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,6 @@ import numpy as np
 from gaussians.camera import Camera
 from gaussians.session.messages import Look
 
-OTHER = "/other"
-"""Added to a cell's name for the frame of the second model of its comparison."""
 STILL_AFTER = 0.3  # seconds without a new camera
 IDLE_SHARE = 0.03  # of the worker's time, to show what training changes
 MOST_CREDIT = 0.1  # seconds of rendering that may be saved up
@@ -79,7 +77,7 @@ class Previews:
             if before is None or _size(before.camera) != _size(look.camera):
                 self._costs.clear()
         self.newest = look
-        cells = {cell for cell, _ in _targets(look)}
+        cells = {view.cell for view in look.views}
         self._shown = {cell: shown for cell, shown in self._shown.items() if cell in cells}
 
     def forget(self) -> None:
@@ -142,7 +140,7 @@ class Previews:
         """Shots that the user waits for, and those that show what training changed: most urgent first."""
         new: list[tuple[str, Shot]] = []
         blurred, outdated = [], []
-        known = [(cell, model, version(model)) for cell, model in _targets(look)]
+        known = [(view.cell, view.model, version(view.model)) for view in look.views]
         shown_now = [target for target in known if target[2] is not None]
         for cell, model, now_version in shown_now:
             if (cell, self._serial) in self._failed:
@@ -200,14 +198,6 @@ class Previews:
             return None
         nearest = min(known, key=lambda measured: abs(measured - scale))
         return self._costs[kind, nearest] * (scale / nearest) ** 2
-
-
-def _targets(look: Look) -> Iterator[tuple[str, str]]:
-    """(cell, model) of every frame that a look wants, in its order."""
-    for view in look.views:
-        yield view.cell, view.model
-        if view.other is not None:
-            yield view.cell + OTHER, view.other
 
 
 def _kind(model: str) -> str:

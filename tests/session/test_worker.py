@@ -436,8 +436,8 @@ def test_a_comparison_gets_two_frames(finished_run: Path):
         desk.send(OpenRun(finished_run), SetPreviewShare(1.0))
         opened = desk.wait(SceneOpened)
         name, camera = next(iter(opened.cameras.items()))
-        desk.send(Look(camera.resized(33, 27), (View("a", "photo", other="student"),), name))
-        one, other = desk.frame("a"), desk.frame("a/other")
+        desk.send(Look(camera.resized(33, 27), (View("a", "photo"), View("b", "student")), name))
+        one, other = desk.frame("a"), desk.frame("b")
         assert (one.model, other.model) == ("photo", "student")
         assert one.image.shape == other.image.shape == (27, 33, 3)
         assert other.psnr is not None
