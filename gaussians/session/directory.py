@@ -13,7 +13,7 @@ import filelock
 from gaussians.distill.pipeline import STUDENT
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import from_json, to_json
-from gaussians.errors import RecipeError, RunError
+from gaussians.errors import RecipeError, RunError, StorageError
 from gaussians.scene import SceneOptions
 from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
@@ -66,6 +66,17 @@ class RunDirectory:
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return (self.path / RECIPE_FILE).exists()
+
+    def check_there(self) -> None:
+        """Before a write, which would make its folders anew: a second, empty run where one was moved from.
+
+        Raises:
+            StorageError: the folder is gone.
+        """
+        if not self.exists:
+            raise StorageError(
+                f"{self.path}: the run's folder is gone, moved or deleted; put it back, then resume"
+            )
 
     def check_unused(self) -> None:
         """Raise RunError if a run can't begin here: there is one already, or the path is a file."""

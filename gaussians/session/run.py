@@ -123,6 +123,7 @@ class Run:
         if self._current is None:
             return
         stage, optimisation, clock = self._current
+        self.directory.check_there()
         with self._timer.saving():
             self._metrics.sync()
             facts = {"step": optimisation.step, **clock.facts()}
@@ -160,6 +161,7 @@ class Run:
     def _append(self, stage: Stage, step: int, values: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl."""
         head = {"time": round(time.time(), 3), "stage": stage.name, "model": stage.model, "step": step}
+        self.directory.check_there()
         self._metrics.append(head | values)
         if self._on_line is not None:
             self._on_line(head | values)
@@ -209,6 +211,7 @@ class Run:
         for stats in optimisation.steps(until=stage.last):
             clock.step(stats.seconds, look_at_memory=stats.terms is not None)
             if stage.name == STUDENT and self.history.wants(stats.step):
+                self.directory.check_there()
                 self.history.add(stats.step, optimisation.live)
             yield self._log(stage, stats, optimisation.live)
             if self._timer.is_due and stats.step < stage.last:
@@ -230,6 +233,7 @@ class Run:
     def _close(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> dict[str, Any]:
         """Write what the stage made, read it back, measure it, and mark the stage finished."""
         facts: dict[str, Any] = {"step": optimisation.step, "gaussians": len(optimisation), **clock.facts()}
+        self.directory.check_there()
         if stage.name == TRUNK:
             self.save()
         else:
@@ -269,6 +273,7 @@ class Run:
             facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
             facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
+            self.directory.check_there()
             self._checkpoints.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
         self._student_labels = reweighable(labels, weights, self.scene, recipe, self._splat)
@@ -279,6 +284,7 @@ class Run:
         return read_splat(self.directory.splat(model)).to(self.device)
 
     def _finish(self) -> RunFinished:
+        self.directory.check_there()
         facts = {stage.name: self._checkpoints.finished(stage.name) for stage in self.plan}
         facts[ENSEMBLE] = self._ensemble()
         report = build_report(self.scene, self.recipe, self.device, self.teachers, facts)

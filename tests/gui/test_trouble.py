@@ -157,7 +157,7 @@ def test_photos_and_run_vanish(display: str, tmp_path: Path, scene: Path) -> Non
         person.reads("The run stopped", str(run), "gone, moved or deleted")
         person.screenshot("34 the run is gone")
         person.puts_away()
-        shutil.rmtree(run, ignore_errors=True)
+        assert not run.exists(), "no second run is begun there"
         moved.rename(run)
         person.press("space")
         person.trains()

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from gaussians.distill.recipe import Recipe
-from gaussians.errors import RunError
+from gaussians.errors import RunError, StorageError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -132,6 +132,25 @@ def test_dropped_anywhere_and_resumed_gives_the_same_report(
     whole = [line["step"] for line in map(json.loads, (finished / "metrics.jsonl").read_text().splitlines())]
     again = [line["step"] for line in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())]
     assert again == whole
+
+
+@pytest.mark.parametrize("moved_after", [3, 20, 21, 42, 43, 63, 86, 88, 100, 120])
+def test_a_run_that_was_moved_away_stops_and_begins_no_second_one(moved_after: int, tmp_path: Path):
+    """A checkpoint follows every step, so that what is written next is now this, now that."""
+    directory, moved = RunDirectory(tmp_path / "run"), tmp_path / "moved"
+    directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu"))
+    run = Run(directory, SCENE, tiny.recipe(), torch.device("cpu"), save_every=0.0)
+    events = run.events()
+    for _ in range(moved_after):
+        next(events)
+    directory.path.rename(moved)
+    with pytest.raises(StorageError, match="gone, moved or deleted"):
+        list(events)
+    with pytest.raises(StorageError, match="gone, moved or deleted"):
+        run.save()
+    assert not directory.path.exists()
+    moved.rename(directory.path)
+    assert isinstance(list(begin(directory.path, tiny.recipe()).events())[-1], RunFinished)
 
 
 def test_resumed_run_goes_on_from_its_checkpoint(tmp_path: Path):
