@@ -54,7 +54,7 @@ class Flags:
     steps: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
     """Stretch all schedules by this factor: 0.1 trains a tenth of the recipe's steps."""
     independent: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Train every teacher from the points on, instead of letting them share a trunk."""
+    """Train every teacher from the points on, instead of letting them share a trunk or start from vanilla."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=VALUE")] = ()
     """Set options of the recipe by their path, e.g. --set student.label_weight=0.3 labels.dropout=0."""
     device: Annotated[str | None, tyro.conf.arg(metavar="auto|cpu|cuda")] = None
@@ -153,7 +153,8 @@ def _recipe(flags: Flags, default: str) -> Recipe:
     """The recipe that the flags describe. Raises RecipeError."""
     recipe = make_recipe(flags.recipe or default, flags.set, flags.steps, flags.budget, flags.seed)
     if flags.independent:
-        recipe = dataclasses.replace(recipe, teachers=dataclasses.replace(recipe.teachers, fork=0))
+        teachers = dataclasses.replace(recipe.teachers, fork=0, compact=1.0)
+        recipe = dataclasses.replace(recipe, teachers=teachers)
     return recipe
 
 

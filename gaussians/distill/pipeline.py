@@ -1,12 +1,15 @@
 """The distillation as a plan of stages, and how each stage's optimisation is set up.
 
-trunk ─┬─ vanilla    ─┐
-       ├─ perturbed  ─┼─ labels ── student
-       └─ dropout    ─┘
+trunk ─┬─ vanilla    ─┐                                vanilla ─┬──────────────┐
+       ├─ perturbed  ─┼─ labels ── student    or               ├─ perturbed  ─┼─ labels ── student
+       └─ dropout    ─┘                                        └─ dropout    ─┘
+
+where on the right the teachers but vanilla are compact: it is pruned to what they keep.
 
 Which stage runs when, and what is kept between them, is the session's business.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -64,7 +67,12 @@ def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, 
     student = [Stage(LABELS, ENSEMBLE, 0, views), Stage(STUDENT, STUDENT, 0, recipe.student.optimise.steps)]
     if given:
         return (*(Stage(name, name, 0, 0) for name in given), *student)
-    fork, steps = teachers.fork, teachers.optimise.steps
+    steps = teachers.optimise.steps
+    if teachers.compact < 1:
+        vanilla, *others = teachers.kinds
+        compact = [Stage(kind, kind, 0, recipe.student.optimise.steps) for kind in others]
+        return (Stage(vanilla, vanilla, 0, steps), *compact, *student)
+    fork = teachers.fork
     stages = [Stage(kind, kind, fork, steps) for kind in teachers.kinds]
     if fork > 0:
         stages.insert(0, Stage(TRUNK, teachers.kinds[0], 0, fork))
@@ -87,6 +95,11 @@ def blending(scene: Scene, recipe: Recipe) -> Blending:
     return Blending(recipe.labels.combine, recipe.labels.agreement, tuple(view.image for view in scene.train))
 
 
+def is_compact(stage: Stage, recipe: Recipe) -> bool:
+    """Whether the stage trains a compact teacher, which starts from the finished vanilla one."""
+    return recipe.teachers.compact < 1 and stage.name in recipe.teachers.kinds[1:]
+
+
 def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: torch.device) -> Optimisation:
     """The optimisation of the trunk or of a teacher, at step 0; one that forks then loads the trunk's state.
 
@@ -94,11 +107,6 @@ def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: tor
     fork and have their own beyond it.
     """
     optimise = recipe.teachers.optimise
-    variation: Variation | None = None
-    if stage.name == "perturbed":
-        variation = Perturbation(recipe.teachers.perturb, optimise.densify, scene.extent)
-    elif stage.name == "dropout":
-        variation = Dropout(recipe.teachers.dropout)
     return Optimisation(
         gaussians_from_points(scene.points, optimise, extent=scene.extent, device=device),
         scene.train,
@@ -108,8 +116,55 @@ def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: tor
         seed=recipe.seed,
         stream=stage.name,
         device=device,
-        variation=variation,
+        variation=_variation(stage.name, scene, recipe),
     )
+
+
+def compact_teacher_optimisation(
+    stage: Stage,
+    scene: Scene,
+    recipe: Recipe,
+    vanilla: Gaussians,
+    device: torch.device,
+    breathe: Callable[[], None] | None = None,
+) -> Optimisation:
+    """The optimisation of a compact teacher at step 0; `breathe` is called in long steps.
+
+    A student of photos alone, on the route from the teacher whichever is the student's own, disturbed as its
+    kind wants it.
+    """
+    teachers, student = recipe.teachers, recipe.student
+    degree = teachers.optimise.sh_degree
+    optimise = dataclasses.replace(student.optimise, sh_degree=degree, sh_every=0)
+    inner = None
+    if stage.name == "perturbed":
+        # Growth that never comes gathers the gradients by which Gaussians are disturbed.
+        stop = teachers.perturb.stop
+        densify = teachers.optimise.densify
+        densify = dataclasses.replace(densify, start=stop, stop=stop, reset_every=stop + 1)
+        inner = default_refinement(densify, scene.extent)
+    budget = max(1, round(teachers.compact * len(vanilla)))
+    lookout = Lookout.of(scene.train, scene.background, breathe)
+    return Optimisation(
+        vanilla,
+        scene.train,
+        optimise,
+        extent=scene.extent,
+        background=scene.background,
+        seed=recipe.seed,
+        stream=stage.name,
+        device=device,
+        variation=_variation(stage.name, scene, recipe),
+        refinement=StagedPrune(student.simplify, budget, lookout, inner),
+    )
+
+
+def _variation(kind: str, scene: Scene, recipe: Recipe) -> Variation | None:
+    """What disturbs a teacher of that kind."""
+    teachers = recipe.teachers
+    if kind == "perturbed":
+        return Perturbation(teachers.perturb, teachers.optimise.densify, scene.extent)
+    return Dropout(teachers.dropout) if kind == "dropout" else None
 
 
 def student_budget(recipe: Recipe, vanilla_count: int) -> int:

@@ -32,13 +32,23 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Teachers:
-    """Which teachers are trained, and how far they share their optimisation."""
+    """Which teachers are trained, and how far they share their optimisation.
+
+    Compact ones have steps, rates and removals of the student, photos alone to learn from, and nothing to
+    fork from: the steps of `perturb` and `dropout` then count from their own beginning.
+    """
 
     kinds: tuple[str, ...] = option(
         THREE_KINDS,
         "vanilla first: its count is the budget's unit; vanilla2, vanilla3: the same, other draws",
     )
     fork: int = option(15_000, "teachers share one optimisation up to this step; 0: independent", low=0)
+    compact: float = option(
+        1.0,
+        "of vanilla's Gaussians in the others; below 1 they are pruned from it",
+        low=0.01,
+        high=1,
+    )
     optimise: Optimise = field(default_factory=Optimise)
     perturb: Perturb = field(default_factory=Perturb)
     dropout: Dropout = field(default_factory=Dropout)

@@ -43,6 +43,11 @@ def check_recipe(recipe: Recipe) -> None:
     if student.photo_weight == 0 and student.label_weight == 0:
         raise RecipeError("student.photo_weight and student.label_weight: both are 0; raise one of them")
     _check_order("teachers.fork", teachers.fork, "teachers.optimise.steps", teachers.optimise.steps)
+    if teachers.compact < 1 and teachers.fork > 0:
+        raise RecipeError(
+            f"teachers.fork = {teachers.fork}, teachers.compact = {teachers.compact}: compact teachers "
+            "start from the finished vanilla one; set fork to 0 or compact to 1"
+        )
     simplify, steps = student.simplify, student.optimise.steps
     _check_order("student.simplify.start", simplify.start, "student.simplify.stop", simplify.stop)
     _check_order("student.simplify.stop", simplify.stop, "student.optimise.steps", steps, apart=1)

@@ -64,6 +64,34 @@ def from_points(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, student=student)
 
 
+def forks(recipe: Recipe) -> Recipe:
+    """Teachers of full size that part when growth ends, at 3/5 of their steps, and are varied after that."""
+    teachers, steps = recipe.teachers, recipe.teachers.optimise.steps
+    fork, last = round(0.6 * steps), round(0.9 * steps)
+    perturb = dataclasses.replace(
+        teachers.perturb, start=fork, stop=round(0.8 * steps) + 1, every=max(1, round(0.05 * steps))
+    )
+    dropout = dataclasses.replace(teachers.dropout, start=fork, stop=last)
+    changed = dataclasses.replace(teachers, fork=fork, compact=1.0, perturb=perturb, dropout=dropout)
+    return dataclasses.replace(recipe, teachers=changed)
+
+
+def independent(recipe: Recipe) -> Recipe:
+    """As `forks`, but each from the points on."""
+    return having(teachers__fork=0)(forks(recipe))
+
+
+def structure(**options: Any) -> Change:
+    """With the structural loss, weighing at least 0.1, and these options of it."""
+
+    def change(recipe: Recipe) -> Recipe:
+        weight = max(0.1, recipe.student.structure.weight)
+        changed = dataclasses.replace(recipe.student.structure, weight=weight, **options)
+        return having(student__structure=changed)(recipe)
+
+    return change
+
+
 def absgrad(recipe: Recipe) -> Recipe:
     """Absolute gradients are about four times as large (gsplat's 8e-4 for 2e-4)."""
     densify = recipe.teachers.optimise.densify

@@ -16,8 +16,10 @@ from gaussians.distill.variant_changes import (
     TWINS,
     Change,
     absgrad,
+    forks,
     from_points,
     having,
+    independent,
     mcmc,
     no_labels,
     paper_student,
@@ -25,12 +27,13 @@ from gaussians.distill.variant_changes import (
     photo_and_label,
     regrow,
     removals,
+    structure,
     unchanged,
     unseen_late,
 )
 from gaussians.errors import RecipeError
 
-FORKS = "forks"
+OWN = "own"
 """The teacher set of variants that name none; all budgets count from its vanilla teacher."""
 BASE, PHOTOS_ONLY = "base", "photos-only"
 JOIN = "+"
@@ -69,18 +72,19 @@ class Variant:
     group: str
     description: str
     change: Change
-    teachers: str = FORKS
+    teachers: str = OWN
     only: tuple[str, ...] = ()
 
 
 TEACHER_SETS = (
-    TeacherSet(FORKS, "the recipe's own: kinds that share a trunk", unchanged),
-    TeacherSet("independent", "the recipe's kinds, each from the points on", having(teachers__fork=0)),
-    TeacherSet("twins", "vanilla three times: forks that only draw otherwise", having(teachers__kinds=TWINS)),
+    TeacherSet(OWN, "the recipe's own", unchanged),
+    TeacherSet("forks", "the recipe's kinds at full size, sharing a trunk", forks),
+    TeacherSet("independent", "the recipe's kinds at full size, each from the points on", independent),
+    TeacherSet("twins", "vanilla three times: others only draw otherwise", having(teachers__kinds=TWINS)),
     TeacherSet(
         "independent-twins",
         "vanilla three times, each from the points on",
-        having(teachers__kinds=TWINS, teachers__fork=0),
+        lambda recipe: independent(having(teachers__kinds=TWINS)(recipe)),
     ),
     TeacherSet("absgrad", "the recipe's kinds, grown by absolute 2-D gradients", absgrad),
     TeacherSet("paper", "Distilled-3DGS's teachers, as published", paper_teachers("paper")),
@@ -108,8 +112,9 @@ VARIANTS = (
         "paper-code",
     ),
     Variant("one-teacher", "teachers", "labels of the vanilla teacher alone", unchanged, only=("vanilla",)),
-    Variant("twins", "teachers", "three same-kind teachers that share a trunk", unchanged, "twins"),
-    Variant("independent", "teachers", "three kinds, without a shared trunk", unchanged, "independent"),
+    Variant("twins", "teachers", "three same-kind teachers, made as the recipe's own", unchanged, "twins"),
+    Variant("forks", "teachers", "three kinds at full size, sharing a trunk", unchanged, "forks"),
+    Variant("independent", "teachers", "three kinds at full size, without a trunk", unchanged, "independent"),
     Variant(
         "independent-twins", "teachers", "three same-kind teachers, no trunk", unchanged, "independent-twins"
     ),
@@ -118,10 +123,7 @@ VARIANTS = (
     Variant("no-structure", "structural loss", "without it", having(student__structure__weight=0.0)),
     *(
         Variant(
-            f"structure-{grid}",
-            "structural loss",
-            f"joint histogram of {grid}³ voxels",
-            having(student__structure__grid=grid),
+            f"structure-{grid}", "structural loss", f"joint histogram of {grid}³ voxels", structure(grid=grid)
         )
         for grid in (32, 64, 128, 256)
     ),
@@ -129,13 +131,13 @@ VARIANTS = (
         "structure-opacity",
         "structural loss",
         "a Gaussian counts by its opacity",
-        having(student__structure__by_opacity=True),
+        structure(by_opacity=True),
     ),
     Variant(
         "structure-separable",
         "structural loss",
         "a histogram along each axis, as in the released code",
-        having(student__structure__kind="separable"),
+        structure(kind="separable"),
     ),
     Variant("from-points", "route", "start from the points, by the paper's route", from_points),
     Variant("one-shot", "route", "all is removed at once", removals(1)),
@@ -150,6 +152,7 @@ VARIANTS = (
             ("effect", "importance is the effect of removal"),
         )
     ),
+    Variant("last-step", "route", "no running mean of the weights", having(student__optimise__average=0.0)),
     Variant("memory", "route", "importance averaged over removals", having(student__simplify__memory=0.8)),
     Variant("regrow", "route", "5 % replaced at a time after the removals", regrow),
     Variant("no-labels", "labels", "structural loss, but no labels", no_labels),
@@ -157,7 +160,12 @@ VARIANTS = (
     Variant("labels-40", "labels", "photo to label 0.6 : 0.4", photo_and_label(0.6, 0.4)),
     Variant("labels-60", "labels", "photo to label 0.4 : 0.6", photo_and_label(0.4, 0.6)),
     Variant("labels-only", "labels", "no photos", photo_and_label(0.0, 1.0)),
-    Variant("annealed", "labels", "their weight falls to none", having(student__label_final=0.0)),
+    Variant(
+        "annealed",
+        "labels",
+        "photo to label 2 : 1 at first, to none at the end",
+        having(student__label_weight=0.5, student__label_final=0.0),
+    ),
     Variant("median", "labels", "the teachers' median", having(labels__combine="median")),
     Variant("nearest", "labels", "the teacher nearest to the mean", having(labels__combine="nearest")),
     Variant(
@@ -207,7 +215,7 @@ def variant(name: str) -> Variant:
 
 
 def _joined(name: str, parts: Sequence[Variant]) -> Variant:
-    taught = [part for part in parts if part.teachers != FORKS or part.only]
+    taught = [part for part in parts if part.teachers != OWN or part.only]
     if len(taught) > 1:
         names = " and ".join(part.name for part in taught)
         raise RecipeError(f'variant "{name}": {names} each bring their own teachers; join others')

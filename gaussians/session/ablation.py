@@ -16,7 +16,7 @@ import torch
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.pipeline import plan as stages_of
 from gaussians.distill.recipe import Recipe
-from gaussians.distill.variants import FORKS, student_recipe, teacher_recipe, teacher_set, variant
+from gaussians.distill.variants import OWN, student_recipe, teacher_recipe, teacher_set, variant
 from gaussians.errors import RunError, SceneError, SplatError, TrainingError
 from gaussians.scene import Scene, SceneOptions
 from gaussians.session.ablation_directory import AblationDirectory, AblationPlan, Task, tasks
@@ -220,7 +220,7 @@ class Ablation:
 
 def _forks(task: Task) -> Task:
     """The teachers of the same scene and seed that every budget counts from."""
-    return Task(task.scene, task.seed, FORKS)
+    return Task(task.scene, task.seed, OWN)
 
 
 def _other_recipe(directory: RunDirectory) -> RunError:

@@ -13,7 +13,7 @@ import filelock
 
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import from_json, to_json
-from gaussians.distill.variants import FORKS, PHOTOS_ONLY, variant
+from gaussians.distill.variants import OWN, PHOTOS_ONLY, variant
 from gaussians.errors import RecipeError, RunError
 from gaussians.scene import SceneOptions
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory
@@ -82,7 +82,7 @@ class Task:
     @property
     def is_default_set(self) -> bool:
         """Whether its teachers are those that every budget counts from."""
-        return self.teachers == FORKS
+        return self.teachers == OWN
 
     def __str__(self) -> str:
         what = f"teachers {self.teachers}" if self.variant is None else f"{self.variant} at {self.budget}"
@@ -94,7 +94,7 @@ def tasks(plan: AblationPlan) -> tuple[Task, ...]:
     first = plan.recipe.seed
     # The control of all controls is always among them: every difference to it needs it.
     variants = [variant(name) for name in dict.fromkeys((PHOTOS_ONLY, *plan.variants))]
-    sets = dict.fromkeys((FORKS, *(each.teachers for each in variants)))
+    sets = dict.fromkeys((OWN, *(each.teachers for each in variants)))
     found = []
     for seed in range(first, first + plan.seeds):
         for scene in plan.scenes:

@@ -11,7 +11,7 @@ class Live:
 
     Attributes:
         model: its name.
-        gaussians: the parameters themselves, with gradients.
+        gaussians: what would come out now; the parameters themselves, or their running mean.
         step: steps done.
     """
 

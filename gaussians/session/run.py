@@ -19,6 +19,8 @@ from gaussians.distill.pipeline import (
     STUDENT,
     TRUNK,
     Stage,
+    compact_teacher_optimisation,
+    is_compact,
     label_weights,
     plan,
     student_budget,
@@ -135,7 +137,7 @@ class Run:
         if self._current is None:
             return None
         stage, optimisation, _ = self._current
-        return Live(stage.model, optimisation.live, optimisation.step)
+        return Live(stage.model, optimisation.model, optimisation.step)
 
     def weigh(self, weights: Mapping[str, float]) -> int:
         """Weigh the teachers so from the next step on; between steps. Noted in metrics.jsonl.
@@ -183,13 +185,11 @@ class Run:
     def _train(self, stage: Stage, index: int) -> Iterator[Event]:
         if stage.name == STUDENT:
             labels = yield from self._labels(self.plan[index - 1], index - 1)
-            vanilla = self._splat(self.teachers[0])
             optimisation = student_optimisation(
-                self.scene, self.recipe, vanilla, labels, self.device, self._breathe
+                self.scene, self.recipe, self._splat(self.teachers[0]), labels, self.device, self._breathe
             )
-            del vanilla
         else:
-            optimisation = teacher_optimisation(stage, self.scene, self.recipe, self.device)
+            optimisation = self._teacher_optimisation(stage)
         clock = StageClock(self.device)
         checkpoint = self._checkpoints.load(stage.name)
         if checkpoint is not None:
@@ -212,12 +212,20 @@ class Run:
             clock.step(stats.seconds, look_at_memory=stats.terms is not None)
             if stage.name == STUDENT and self.history.wants(stats.step):
                 self.directory.check_there()
-                self.history.add(stats.step, optimisation.live)
-            yield self._log(stage, stats, optimisation.live)
+                self.history.add(stats.step, optimisation.model)
+            yield self._log(stage, stats, optimisation.model)
             if self._timer.is_due and stats.step < stage.last:
                 self.save()
                 yield CheckpointSaved(stage, stats.step)
         yield StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
+
+    def _teacher_optimisation(self, stage: Stage) -> Optimisation:
+        """The trunk's or a teacher's, at step 0."""
+        if not is_compact(stage, self.recipe):
+            return teacher_optimisation(stage, self.scene, self.recipe, self.device)
+        return compact_teacher_optimisation(
+            stage, self.scene, self.recipe, self._splat(self.teachers[0]), self.device, self._breathe
+        )
 
     def _log(self, stage: Stage, stats: StepStats, gaussians: Gaussians) -> StepDone:
         psnr = self._probe.psnr(gaussians, stats.step, stage.last)

@@ -19,9 +19,10 @@ from gaussians.errors import SplatError, TrainingError
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
+from gaussians.train.average import WeightAverage
 from gaussians.train.initial import with_sh_degree
 from gaussians.train.objective import Objective, PhotoObjective, Rendered
-from gaussians.train.parameters import Parameters
+from gaussians.train.parameters import FIELDS, Parameters
 from gaussians.train.recipe import Optimise
 from gaussians.train.refine import Refinement, default_refinement
 from gaussians.train.schedule import Draws, active_sh_degree, learning_rates
@@ -128,6 +129,7 @@ class Optimisation:
         if refinement == "default":
             refinement = default_refinement(recipe.densify, extent)
         self._refinement = refinement
+        self._average = WeightAverage(recipe.average, recipe.steps)
         self._backend = backend
 
     def __len__(self) -> int:
@@ -139,9 +141,18 @@ class Optimisation:
         """The parameters themselves, with gradients, valid until the next step: no copy."""
         return self._parameters.gaussians()
 
+    @property
+    def model(self) -> Gaussians:
+        """What would come out now: the running mean of the parameters where there is one, else `live`.
+
+        Valid until the next step: no copy.
+        """
+        mean = self._average.mean
+        return self.live if mean is None else Gaussians(**{FIELDS[name]: mean[name] for name in mean})
+
     def gaussians(self) -> Gaussians:
-        """A detached copy of the Gaussians as they are now."""
-        return self.live.detached()
+        """A detached copy of `model`."""
+        return self.model.detached()
 
     def mean_gradients(self) -> Tensor | None:
         """[N] mean norm of the 2-D position gradients since the last refinement, NDC units; None: unknown."""
@@ -150,6 +161,7 @@ class Optimisation:
     def keep(self, mask: Tensor) -> None:
         """Remove all Gaussians but those where `mask` [N] is True, between steps; Adam's moments follow."""
         self._parameters.keep(mask)
+        self._average.keep(mask)
         if self._refinement is not None:
             self._refinement.keep(mask)
 
@@ -171,6 +183,7 @@ class Optimisation:
         if self._refinement is not None:
             refinement = self._refinement.state_dict()
             state.update({f"refinement.{name}": tensor.clone() for name, tensor in refinement.items()})
+        state.update({f"average.{name}": tensor for name, tensor in self._average.state_dict().items()})
         state["step"] = torch.tensor(self.step)
         return state
 
@@ -182,14 +195,11 @@ class Optimisation:
         """
         self._parameters.load_state_dict(state)
         if self._refinement is not None:
-            prefix = "refinement."
+            refinement = _part(state, "refinement.")
             self._refinement.load_state_dict(
-                {
-                    name.removeprefix(prefix): tensor.to(self.device).clone()
-                    for name, tensor in state.items()
-                    if name.startswith(prefix)
-                }
+                {name: tensor.to(self.device).clone() for name, tensor in refinement.items()}
             )
+        self._average.load_state_dict(_part(state, "average."), self.device)
         self.step = int(state["step"])
 
     def _step(self, logs: bool) -> StepStats:
@@ -210,8 +220,10 @@ class Optimisation:
         if self._variation is not None:
             with torch.no_grad():
                 self._variation.after_backward(self, self.step, generator)
+        changed = False
         if self._refinement is not None:
-            self._refinement.after_step(self._parameters, rendered.meta, self.step, self._draws)
+            changed = self._refinement.after_step(self._parameters, rendered.meta, self.step, self._draws)
+        self._average.add(self._parameters.tensors, self.step, changed)
         self.step += 1
         return StepStats(self.step, view, values, len(self), time.perf_counter() - began)
 
@@ -263,3 +275,8 @@ class Optimisation:
                 "lower the learning rates or the loss weights"
             )
         return values
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries whose names begin so, by what follows."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

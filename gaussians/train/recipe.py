@@ -49,6 +49,9 @@ class Optimise:
     opacity_reg: float = option(0.0, "weight of the mean opacity in the loss; mcmc wants 0.01", low=0)
     scale_reg: float = option(0.0, "weight of the mean scale / extent in it; mcmc wants 0.01", low=0)
     random_background: bool = option(False, "train on a random background colour each step")
+    average: float = option(
+        0.0, "decay of a running mean of the weights, which comes out; 0: none", low=0, high=0.9999
+    )
     log_every: int = option(10, "steps between lines in metrics.jsonl", low=1)
     rates: LearningRates = field(default_factory=LearningRates)
     densify: Densify = field(default_factory=Densify)

@@ -8,7 +8,7 @@ from gaussians.distill.presets import recipe, recipe_names
 from gaussians.distill.variant_changes import having
 from gaussians.distill.variants import (
     BASE,
-    FORKS,
+    OWN,
     PHOTOS_ONLY,
     TEACHER_SETS,
     VARIANTS,
@@ -36,8 +36,8 @@ def test_every_variant_fits_every_preset_at_equal_steps(name: str, factor: float
 
 def test_variants_differ_from_base_and_from_each_other():
     made = {(student_recipe(FAST, each, "9"), each.only) for each in VARIANTS}
-    # structure-128 and by-effect are what the preset has already.
-    assert len(made) == len(VARIANTS) - 2
+    # no-structure and by-effect are what the preset has already, and no-labels is then photos-only.
+    assert len(made) == len(VARIANTS) - 3
     assert student_recipe(FAST, variant(BASE), "12%") == FAST
 
 
@@ -45,7 +45,9 @@ def test_a_student_run_says_which_teachers_it_had():
     made = student_recipe(FAST, variant("absgrad"), "9")
     assert made.teachers == teacher_recipe(FAST, teacher_set("absgrad")).teachers
     assert made.teachers.optimise.densify.absgrad
-    assert made.teachers.optimise.densify.grad_threshold == pytest.approx(16e-4)
+    assert made.teachers.optimise.densify.grad_threshold == pytest.approx(
+        4 * FAST.teachers.optimise.densify.grad_threshold
+    )
 
 
 def test_every_teacher_set_is_used_and_every_used_one_is_there():
@@ -78,7 +80,7 @@ def test_joined_variants_change_both_and_keep_the_teachers():
     student = student_recipe(FAST, made, "9").student
     assert made.teachers == "twins"
     assert (student.optimise.sh_degree, student.structure.weight) == (1, 0)
-    assert variant("sh-1+labels-20").teachers == FORKS
+    assert variant("sh-1+labels-20").teachers == OWN
 
 
 def test_unknown_and_contradicting_variants_are_refused():

@@ -73,7 +73,7 @@ def test_students_are_equal_in_count_and_only_sh_in_bytes(finished: Path):
 def test_a_student_is_the_run_it_would_be_alone(finished: Path):
     """Handed-over teachers are theirs to the byte, measured once; the report is that of any run."""
     run = finished / "tiny/seed-3/student-base-25pct"
-    teachers = finished / "tiny/seed-3/teachers-forks"
+    teachers = finished / "tiny/seed-3/teachers-own"
     report = json.loads((run / "report.json").read_text())
     assert list(report["models"]) == ["vanilla", "perturbed", "dropout", "ensemble", "student"]
     for name in ("vanilla", "perturbed", "dropout"):
@@ -131,15 +131,15 @@ def test_what_is_finished_is_not_trained_again_and_more_can_be_added(finished: P
     list(again.events())
     more = begin(tmp_path, variants=("base",), budgets=("25%", "10"), seeds=2)
     started = [event.task for event in more.events() if isinstance(event, TaskStarted)]
-    assert Task("tiny", 3, "forks", "base", "10") in started
-    assert Task("tiny", 3, "forks") not in started
+    assert Task("tiny", 3, "own", "base", "10") in started
+    assert Task("tiny", 3, "own") not in started
     assert {line["seed"] for line in results(tmp_path)} == {"3", "4"}
 
 
 def test_another_recipe_is_refused_before_anything_is_trained(finished: Path):
     other = having(teachers__fork=10)(tiny.recipe())
     before = (finished / "results.csv").read_bytes()
-    with pytest.raises(RunError, match=r"teachers-forks: was begun by another recipe"):
+    with pytest.raises(RunError, match=r"teachers-own: was begun by another recipe"):
         list(begin(finished, other).events())
     assert (finished / "results.csv").read_bytes() == before
     begin(finished)

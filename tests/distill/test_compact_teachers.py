@@ -1,0 +1,71 @@
+"""Compact teachers: pruned from the finished vanilla one, disturbed as their kind wants it, photos alone."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from gaussians.distill.pipeline import Stage, compact_teacher_optimisation, is_compact, plan
+from gaussians.distill.recipe import Dropout, Perturb, Recipe
+from gaussians.distill.recipe_check import check_recipe
+from gaussians.distill.variant_changes import having
+from gaussians.errors import RecipeError
+from gaussians.model import Gaussians
+from gaussians.train.optimisation import Optimisation
+from tests.session import tiny
+
+SCENE, VANILLA = tiny.scene(), tiny.true_gaussians(90)
+COMPACT = having(teachers__fork=0, teachers__compact=0.4)(tiny.recipe())
+
+
+def optimisation(kind: str, recipe: Recipe = COMPACT) -> Optimisation:
+    stage = Stage(kind, kind, 0, recipe.student.optimise.steps)
+    return compact_teacher_optimisation(stage, SCENE, recipe, VANILLA, torch.device("cpu"))
+
+
+def trained(kind: str, recipe: Recipe = COMPACT) -> Gaussians:
+    made = optimisation(kind, recipe)
+    list(made.steps())
+    return made.gaussians()
+
+
+def test_they_follow_vanilla_which_trains_alone_and_to_its_end():
+    stages = {stage.name: (stage.first, stage.last) for stage in plan(COMPACT, 6)}
+    assert stages == {
+        "vanilla": (0, 40), "perturbed": (0, 30), "dropout": (0, 30), "labels": (0, 6), "student": (0, 30)
+    }  # fmt: skip
+    assert [is_compact(stage, COMPACT) for stage in plan(COMPACT, 6)] == [False, True, True, False, False]
+    assert not any(is_compact(stage, tiny.recipe()) for stage in plan(tiny.recipe(), 6))
+
+
+@pytest.mark.parametrize("kind", ["vanilla2", "perturbed", "dropout"])
+def test_they_start_as_vanilla_and_keep_their_share(kind: str):
+    made = optimisation(kind)
+    assert torch.equal(made.live.means, VANILLA.means)
+    counts = [stats.count for stats in made.steps()]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] == 36
+
+
+def test_kinds_differ_by_their_variation_and_not_only_by_their_draws():
+    # Gaussians here are large: all count as small.
+    every = having(teachers__optimise__densify__grow_scale=1.0)(COMPACT).teachers
+    perturb, dropout = Perturb(start=5, stop=20, every=5), Dropout(start=0, stop=20, rate=0.5)
+    strong = dataclasses.replace(every, perturb=perturb, dropout=dropout)
+    calm = dataclasses.replace(every, perturb=Perturb(start=0, stop=0), dropout=Dropout(start=0, stop=0))
+    for kind in ("perturbed", "dropout"):
+        one, other = (
+            trained(kind, dataclasses.replace(COMPACT, teachers=teachers)).means
+            for teachers in (calm, strong)
+        )
+        assert not torch.equal(one, other), kind
+
+
+def test_their_colours_have_vanillas_degree_whatever_the_students():
+    recipe = having(student__optimise__sh_degree=0)(COMPACT)
+    assert trained("dropout", recipe).sh_degree == recipe.teachers.optimise.sh_degree == 1
+
+
+def test_a_fork_contradicts_them():
+    with pytest.raises(RecipeError, match=r"teachers\.fork = 20, teachers\.compact = 0\.4: .*set fork to 0"):
+        check_recipe(having(teachers__compact=0.4)(tiny.recipe()))
