@@ -40,7 +40,7 @@ _PREVIEW = Recipe(
 
 # Some minutes on two cores for 50 photos of 270 x 480. Growth by gsplat's own threshold. The teachers but
 # vanilla are compact: they err less than forks of its size, differ more, and cost a third (docs/method.md).
-# Their variations end at half-time, so that all have converged when they teach. On training views a converged
+# Their variations end early, so that all have converged when they teach. On training views a converged
 # teacher only repeats the photo: labels are for unseen poses, until the last quarter, which photos alone settle.
 # No structural loss: it brought nothing.
 _FAST = Recipe(
@@ -54,7 +54,7 @@ _FAST = Recipe(
             densify=Densify(start=200, stop=3000, grad_threshold=2e-4, reset_every=_NEVER, cap=300_000),
         ),
         perturb=Perturb(start=400, stop=1601, every=400),
-        dropout=Dropout(start=0, stop=2000),
+        dropout=Dropout(start=0, stop=800, rate=0.1),
     ),
     student=Student(
         label_weight=0.0,
