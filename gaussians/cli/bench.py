@@ -8,6 +8,7 @@ import rich.console
 import tyro
 from rich.table import Table
 
+from gaussians.cli.bench_distill import bench_distill
 from gaussians.cli.bench_gui import bench_gui
 from gaussians.cli.bench_raster import bench_raster
 from gaussians.cli.bench_train import bench_train
@@ -15,16 +16,19 @@ from gaussians.cli.console import Console
 from gaussians.cli.distill import DEMO
 from gaussians.cli.flags import absolute, parse
 from gaussians.cli.peaks import copy_bandwidth, fma_rate
+from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.tables import plain_table
 from gaussians.cli.workload import workload
 from gaussians.errors import BackendUnavailableError
-from gaussians.scene import load_scene
+from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.equipment import machine_facts
 from gaussians.session.machine import choose_device
 from gaussians.storage import write_json
 
-DESCRIPTION = "Measure this machine: the CPU rasterizer alone, training steps part by part, the studio."
-_WHAT = tyro.conf.arg(metavar="raster|train|gui", help_behavior_hint="(default: raster and train)")
+DESCRIPTION = (
+    "Measure this machine: the rasterizer alone, training steps part by part, the pipeline, the studio."
+)
+_WHAT = tyro.conf.arg(metavar="raster|train|distill|gui", help_behavior_hint="(default: raster and train)")
 _DEMO = "(default: the demo)"
 
 
@@ -32,21 +36,28 @@ _DEMO = "(default: the demo)"
 class Flags:
     """The flags of `bench`."""
 
-    what: Annotated[Literal["raster", "train", "gui"] | None, tyro.conf.Positional, _WHAT] = None
-    """raster: the CPU rasterizer on a fixed workload; train: training steps; gui: the studio on a virtual
-    display, by real input events (about five minutes; the machine should do nothing else)."""
+    what: Annotated[Literal["raster", "train", "distill", "gui"] | None, tyro.conf.Positional, _WHAT] = None
+    """raster: the CPU rasterizer on a fixed workload; train: training steps; distill: a whole distillation
+    beside its own vanilla teacher; gui: the studio on a virtual display, by real input events (about five
+    minutes). The machine should do nothing else."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write all numbers to this file."""
     garden: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """gsplat's garden_points.npz, the workload of raster; where there is none, one made of the demo."""
     scene: Annotated[Path | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint=_DEMO)] = None
-    """Folder of the scene that train and gui train on."""
+    """Folder of the scene that train, distill and gui train on."""
+    resolution: Annotated[str | None, tyro.conf.arg(metavar="1/4|WIDTH", help_behavior_hint="")] = None
+    """Of the photos that train and distill train on."""
+    recipe: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "preview"
+    """What distill carries out."""
+    steps: Annotated[float | None, tyro.conf.arg(metavar="FACTOR", help_behavior_hint="")] = None
+    """Stretch all schedules of that recipe by this factor."""
     size: Annotated[str, tyro.conf.arg(metavar="WxH")] = "1280x720"
     """Of gui's display."""
     minutes: float = 2.0
     """Of training whose memory gui watches; 0: none."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
-    """Where train and gui train."""
+    """Where train, distill and gui train."""
 
 
 def run(arguments: list[str]) -> int:
@@ -67,12 +78,18 @@ def run(arguments: list[str]) -> int:
         results["raster"] = {work.name: raster}
         console.print(_raster_table(work.name, raster))
         console.print(_raster_line(raster), markup=False)
-    if flags.what in (None, "train"):
-        folder = absolute(flags.scene or DEMO)
-        with Console().loading(folder) as progress:
-            scene = load_scene(folder, progress=progress)
-        results["train"] = bench_train(scene, device)
-        console.print(_train_table(results["train"]))
+    if flags.what in (None, "train", "distill"):
+        recipe = make_recipe(flags.recipe, factor=flags.steps)
+        folder, options = absolute(flags.scene or DEMO), SceneOptions(resolution=flags.resolution)
+        shown = Console()
+        with shown.loading(folder) as progress:
+            scene = load_scene(folder, options, progress)
+        if flags.what == "distill":
+            results["distill"] = bench_distill(scene, options, recipe, device, shown)
+            console.print(_distill_table(results["distill"]))
+        else:
+            results["train"] = bench_train(scene, device)
+            console.print(_train_table(results["train"]))
     if flags.what == "gui":
         folder = absolute(flags.scene or DEMO)
         results["gui"] = bench_gui(folder, flags.device, _size(flags.size), flags.minutes)
@@ -114,6 +131,22 @@ def _train_table(train: dict[str, Any]) -> Table:
     table = plain_table(f"{train['scene']}: {rate}, {count}", "ms")
     for part, milliseconds in train["parts_ms"].items():
         table.add_row(part.replace("_", " "), f"{milliseconds:.2f}")
+    return table
+
+
+def _distill_table(distill: dict[str, Any]) -> Table:
+    size = "x".join(map(str, distill["size"]))
+    table = plain_table(f"{distill['scene']}, {size}, {distill['recipe']}", "s", "x vanilla", "MB", "PSNR")
+    vanilla = next(iter(distill["models"].values()))
+    for name, model in distill["models"].items():
+        ratio, psnr = model["seconds"] / vanilla["seconds"], model["psnr"]
+        measured = "" if psnr is None else f"{psnr:.2f}"
+        megabytes = f"{model['peak_memory'] / 1e6:.0f}"
+        table.add_row(name, f"{model['seconds']:.1f}", f"{ratio:.2f}", megabytes, measured)
+    seconds, ratio = f"{distill['seconds']:.1f}", f"{distill['seconds_to_vanilla']:.2f}"
+    table.add_row("all steps", seconds, ratio, f"{distill['peak_memory'] / 1e6:.0f}", "")
+    wall = distill["wall_seconds"]
+    table.add_row("with measuring and writing", f"{wall:.1f}", f"{wall / vanilla['seconds']:.2f}", "", "")
     return table
 
 

@@ -1,5 +1,6 @@
 import functools
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from gaussians.cli import bench, bench_train, main, peaks
 from gaussians.cli.bench_train import OTHER, Stopwatch
 from gaussians.cli.evaluations import evaluations
 from gaussians.cli.workload import GARDEN, garden, workload
+from gaussians.distill.recipe_json import to_json
 from gaussians.errors import SceneError
 from gaussians.raster.cpu.blend import forward_kernel
 from gaussians.raster.cpu.functions import Bins, Lens, Project, packed_rows
@@ -185,9 +187,32 @@ def test_bench_train_splits_a_step_into_its_parts(
     assert "steps/s" in capsys.readouterr().out
 
 
+def test_bench_distill_compares_the_pipeline_with_its_vanilla_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene, to, made = tiny.write(tmp_path / "scene"), tmp_path / "b.json", tmp_path / "tiny.json"
+    made.write_text(json.dumps(to_json(tiny.recipe())))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    arguments = ["--scene", str(scene), "--recipe", str(made), "--device", "cpu", "--json", str(to)]
+    assert main(["bench", "distill", *arguments]) == 0
+    assert not any((tmp_path / "temporary").iterdir())
+    distill = json.loads(to.read_text())["distill"]
+    seconds = {name: facts["seconds"] for name, facts in distill["models"].items()}
+    assert list(seconds) == ["vanilla", "perturbed", "dropout", "ensemble", "student"]
+    assert distill["seconds"] == pytest.approx(sum(seconds.values()), abs=0.01)
+    assert distill["seconds_to_vanilla"] == pytest.approx(distill["seconds"] / seconds["vanilla"], rel=1e-6)
+    assert distill["wall_seconds"] > distill["seconds"]
+    assert distill["memory_to_vanilla"] >= 1
+    assert (distill["size"], distill["steps"]) == ([tiny.WIDTH, tiny.HEIGHT], 40)
+    shown = capsys.readouterr().out
+    assert "x vanilla" in shown
+    assert "with measuring and writing" in shown
+
+
 def test_bench_offers_only_what_exists(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["bench", "distill"])
+        main(["bench", "everything"])
     assert ended.value.code == 2
 
 

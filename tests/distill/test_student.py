@@ -140,7 +140,7 @@ def test_an_unseen_pose_has_its_label_only_with_the_weight_of_both() -> None:
 def test_the_label_fades_to_its_final_weight() -> None:
     steps = dataclasses.replace(STUDENT.optimise, steps=101)
     ours = objective(dataclasses.replace(STUDENT, label_final=0.25, optimise=steps))
-    values = [float(ours(rendered(), 1, step, TEACHER)["label"]) for step in (1, 51, 101)]
+    values = [float(ours(rendered(), 1, step, TEACHER)["label"].detach()) for step in (1, 51, 101)]
     assert values[1] / values[0] == pytest.approx((1 - 0.75 * 0.51) / (1 - 0.75 * 0.01), rel=1e-4)
     assert values[2] / values[0] == pytest.approx(0.25 / (1 - 0.75 * 0.01), rel=1e-4)
 
