@@ -25,9 +25,7 @@ from gaussians.session.equipment import machine_facts
 from gaussians.session.machine import choose_device
 from gaussians.storage import write_json
 
-DESCRIPTION = (
-    "Measure this machine: the rasterizer alone, training steps part by part, the pipeline, the studio."
-)
+DESCRIPTION = "Measure this machine: rasterizer, training steps part by part, the whole pipeline, the studio."
 _WHAT = tyro.conf.arg(metavar="raster|train|distill|gui", help_behavior_hint="(default: raster and train)")
 _DEMO = "(default: the demo)"
 

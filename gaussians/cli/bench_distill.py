@@ -1,4 +1,4 @@
-"""`bench distill`: what the whole pipeline costs beside one vanilla training of the same length, in one run."""
+"""`bench distill`: what the pipeline costs beside one vanilla training of the same length, in one run."""
 
 import tempfile
 import time
