@@ -39,7 +39,7 @@ _PREVIEW = Recipe(
 )
 
 # Some minutes on two cores for 50 photos of 270 x 480. Growth by gsplat's own threshold. The teachers but
-# vanilla are compact: they err less than forks of its size, differ more, and cost less (docs/method.md). Their
+# vanilla are compact: they err less than forks of its size, differ more and cost less (docs/method.md). Their
 # variations end early, so that all have converged when they teach. On training views a converged teacher only
 # repeats the photo: labels are for unseen poses, until the last quarter, which photos alone settle.
 _FAST = Recipe(
