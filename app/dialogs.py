@@ -25,6 +25,7 @@ SHORTCUTS = (
     ("Right-click", "Enlarge, hide or swap a cell"),
     ("1 to 9", "Show or hide a cell"),
     ("C, F", "Compare; flip between the two images"),
+    ("Drag the divider", "More of the one or the other of them"),
     ("Space", "Start, pause, continue"),
     ("Ctrl+O, Ctrl+E, Ctrl+Q", "Open; export; close"),
     ("Ctrl + and Ctrl -", "Larger and smaller text"),

@@ -18,6 +18,7 @@ from gaussians.io import readable_suffixes
 
 TAG = "start page"
 WIDTH = 600  # px at scale 1
+REPLACES = "What you open takes the place of the run under way, which is stopped and saved: open it to go on."
 
 
 class OpenDialog:
@@ -66,6 +67,8 @@ class OpenDialog:
                     dpg.add_button(label=label, tag=tag, width=self._px(120), callback=calling(callback))
                     dpg.bind_item_theme(dpg.add_text(what), self._look.faint)
             dpg.bind_item_theme("open demo", self._look.primary)
+            if self._studio.state.busy:
+                dpg.add_text(REPLACES, tag="open replaces", wrap=0)
             dpg.add_spacer(height=self._px(4))
             self._build_recent()
 
