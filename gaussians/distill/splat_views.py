@@ -5,18 +5,16 @@ then looked at from there; or it is an object, and is looked at from a sphere ar
 was trained from are known, they say better.
 """
 
-import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from gaussians.camera import Camera
-from gaussians.errors import SplatError
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
+from gaussians.scene.cameras_json import CAMERAS_FILE, read_cameras
 
 VIEWS = 160  # poses around a splat without cameras
 _SIZE = (640, 480)  # px
@@ -33,7 +31,7 @@ def splat_cameras(path: Path, gaussians: Gaussians, seed: int) -> tuple[list[Cam
 
     Args:
         path: the splat's file; a cameras.json beside it or up to two folders above, as the original
-            implementation writes it, gives the poses.
+            implementation and our runs have it, gives the poses.
         gaussians: what the file holds, at least one.
         seed: of the draws.
 
@@ -41,40 +39,13 @@ def splat_cameras(path: Path, gaussians: Gaussians, seed: int) -> tuple[list[Cam
         SplatError: cameras.json can't be read.
     """
     for folder in path.resolve().parents[:3]:
-        file = folder / "cameras.json"
+        file = folder / CAMERAS_FILE
         if file.is_file():
             return read_cameras(file), f"poses: the {file.name} in {folder}"
     centre, radius = opaque_mass(gaussians)
     if _is_room(gaussians, centre, radius):
         return _from_within(centre, radius, seed), f"poses: {VIEWS} within the splat, which is all around"
     return _around(centre, radius, seed), f"poses: {VIEWS} on a sphere around the splat's opaque mass"
-
-
-def read_cameras(file: Path) -> list[Camera]:
-    """The cameras of a cameras.json as the original implementation writes it, sorted by image name.
-
-    Raises:
-        SplatError: it isn't one.
-    """
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-        cameras = [_camera(entry) for entry in sorted(entries, key=lambda entry: str(entry["img_name"]))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SplatError(f"{file}: not readable as cameras ({error!r}); mend it or move it away") from error
-    if not cameras:
-        raise SplatError(f"{file}: holds no cameras; move it away, and poses are found without")
-    return cameras
-
-
-def _camera(entry: dict[str, Any]) -> Camera:
-    rotation = np.array(entry["rotation"], np.float64).reshape(3, 3).T  # it has camera to world
-    viewmat = np.eye(4)
-    viewmat[:3, :3], viewmat[:3, 3] = rotation, -rotation @ np.array(entry["position"], np.float64)
-    width, height = int(entry["width"]), int(entry["height"])
-    K = np.array([[entry["fx"], 0, width / 2], [0, entry["fy"], height / 2], [0, 0, 1]], np.float64)
-    if not (np.isfinite(viewmat).all() and np.isfinite(K).all() and min(width, height, K[0, 0], K[1, 1]) > 0):
-        raise ValueError(f"camera {entry['img_name']}")
-    return Camera(viewmat, K, width, height)
 
 
 def opaque_mass(gaussians: Gaussians) -> tuple[np.ndarray, float]:

@@ -15,6 +15,7 @@ from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError, RunError, StorageError
 from gaussians.scene import SceneOptions
+from gaussians.scene.cameras_json import CAMERAS_FILE
 from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
 
@@ -57,6 +58,7 @@ class RunDirectory:
         self.metrics = path / "metrics.jsonl"
         self.report = path / REPORT_FILE
         self.picture = path / "report.png"
+        self.cameras = path / CAMERAS_FILE
 
     def splat(self, model: str) -> Path:
         """Where the PLY of a teacher or the student lies."""

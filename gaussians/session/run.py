@@ -32,6 +32,7 @@ from gaussians.distill.reweighed import ReweighedLabels
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene
+from gaussians.scene.cameras_json import write_cameras
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import SAVE_EVERY, SaveTimer, StageClock
 from gaussians.session.directory import RunDirectory
@@ -109,6 +110,10 @@ class Run:
             StorageError: something could not be written; what was written before is whole.
             TrainingError: an optimisation diverged.
         """
+        if not self.directory.cameras.exists():
+            # Of the training views alone: whoever distils these splats again must not see the others.
+            self.directory.check_there()
+            write_cameras(self.directory.cameras, self.scene.train)
         for index, stage in enumerate(self.plan):
             self._stage = stage
             facts = self._checkpoints.finished(stage.name)
@@ -289,6 +294,7 @@ class Run:
         return self._student_labels
 
     def _splat(self, model: str) -> Gaussians:
+        self.directory.check_there()
         return read_splat(self.directory.splat(model)).to(self.device)
 
     def _finish(self) -> RunFinished:

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from gaussians.distill.splat_scene import splat_scene
-from gaussians.distill.splat_views import opaque_mass, read_cameras, splat_cameras
+from gaussians.distill.splat_views import opaque_mass, splat_cameras
 from gaussians.errors import SplatError
 from gaussians.io import write_splat
 from gaussians.model import Gaussians
+from gaussians.scene.cameras_json import read_cameras
 from gaussians.scene.types import SceneOptions
 from gaussians.train.evaluate import render_view
 from gaussians.train.metrics import psnr

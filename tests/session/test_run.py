@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from gaussians.distill.recipe import Recipe
+from gaussians.distill.splat_views import splat_cameras
 from gaussians.errors import RunError, StorageError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions
@@ -50,9 +51,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_leaves_every_file_of_the_contract(finished: Path):
     names = ["recipe.json", "metrics.jsonl", "report.json", "report.png", "student.ply", "checkpoints"]
+    names += ["cameras.json"]
     names += [f"teachers/{kind}.ply" for kind in ("vanilla", "perturbed", "dropout")]
     assert [name for name in names if not (finished / name).exists()] == []
     assert not list(finished.rglob("*.partial*"))
+
+
+def test_a_splat_of_a_run_is_looked_at_from_where_it_was_trained(finished: Path):
+    splat = finished / "teachers" / "vanilla.ply"
+    cameras, note = splat_cameras(splat, read_splat(splat), 0)
+    assert "cameras.json" in note
+    wanted = sorted(SCENE.train, key=lambda view: view.name)
+    for camera, view in zip(cameras, wanted, strict=True):
+        assert np.allclose(camera.viewmat, view.camera.viewmat)
+        assert np.allclose(camera.K, view.camera.K)
+        assert (camera.width, camera.height) == (tiny.WIDTH, tiny.HEIGHT)
 
 
 def test_report_tells_of_every_model(finished: Path):
