@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from gaussians.cli.gui_figures import Movement, frame_rate, latencies, longest_gap, stage_seconds, trend
+from gaussians.cli.gui_figures import (
+    Movement,
+    frame_rate,
+    latencies,
+    longest_gap,
+    stage_seconds,
+    summary,
+    trend,
+)
 from gaussians.cli.virtual_user import ROOT, VirtualUser, missing, virtual_display
 from gaussians.errors import BackendUnavailableError, RunError
 from gaussians.session.directory import RunDirectory
@@ -57,7 +65,7 @@ def bench_gui(
         result["dragging"] = bench.dragging(drag)
         if minutes > 0:
             result["memory"] = bench.memory(60 * minutes)
-    return result
+    return summary(result) | result
 
 
 class _Bench:

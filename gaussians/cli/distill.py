@@ -14,7 +14,7 @@ from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
-from gaussians.distill.variant_changes import having
+from gaussians.distill.variant_changes import having, independent
 from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat, readable_suffixes
 from gaussians.scene import SceneOptions
@@ -153,8 +153,7 @@ def _recipe(flags: Flags, default: str) -> Recipe:
     """The recipe that the flags describe. Raises RecipeError."""
     recipe = make_recipe(flags.recipe or default, flags.set, flags.steps, flags.budget, flags.seed)
     if flags.independent:
-        teachers = dataclasses.replace(recipe.teachers, fork=0, compact=1.0)
-        recipe = dataclasses.replace(recipe, teachers=teachers)
+        recipe = independent(recipe)
     return recipe
 
 

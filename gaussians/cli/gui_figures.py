@@ -86,3 +86,19 @@ def trend(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
     rest = values - values.mean() - slope * times
     error = float(np.sqrt(rest @ rest / max(1, len(times) - 2) / (times @ times)))
     return slope, error
+
+
+def summary(gui: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures by which the project's goals are put, of all that `bench gui` measures.
+
+    Returns:
+        window_fps: frames a second while training untouched; latency_ms: p50 and p95 from mouse to image
+        while the student trains; paused_latency_ms; train_ratio_to_headless.
+    """
+    student, paused = gui["dragging"]["student"], gui["dragging"]["paused"]
+    return {
+        "window_fps": gui["training"]["frames_per_second"],
+        "latency_ms": {"p50": student["median_ms"], "p95": student["p95_ms"]},
+        "paused_latency_ms": {"p50": paused["median_ms"], "p95": paused["p95_ms"]},
+        "train_ratio_to_headless": gui["training"]["rate_to_headless"],
+    }

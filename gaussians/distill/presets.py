@@ -59,7 +59,7 @@ _FAST = Recipe(
         label_weight=0.0,
         poses=Poses(share=0.3, count=200, stop=3000),
         optimise=Optimise(steps=4000, sh_every=0, average=0.995, rates=_STUDENT_RATES, densify=_NO_GROWTH),
-        simplify=Simplify(importance="effect", views=30, stages=8, start=0, stop=1600),
+        simplify=Simplify(importance="effect", views=128, stages=8, start=0, stop=1600),
         structure=Structure(weight=0.0, every=50),
     ),
 )

@@ -40,9 +40,9 @@ class Teachers:
 
     kinds: tuple[str, ...] = option(
         THREE_KINDS,
-        "vanilla first: its count is the budget's unit; vanilla2, vanilla3: the same, other draws",
+        "vanilla first: its count is the budget's unit; vanilla2, vanilla3: undisturbed, too",
     )
-    fork: int = option(15_000, "teachers share one optimisation up to this step; 0: independent", low=0)
+    fork: int = option(15_000, "teachers of full size share one optimisation up to this step; 0: none", low=0)
     compact: float = option(
         1.0,
         "of vanilla's Gaussians in the others; below 1 they are pruned from it",

@@ -168,6 +168,7 @@ class PaperRefinement(StagedPrune):
         changed = super().after_step(parameters, meta, step, draws)
         if step == self._simplify.start:
             self._start_over(parameters)
+            return True
         return changed
 
     def _is_due(self, step: int) -> bool:

@@ -30,15 +30,15 @@ def splat_cameras(path: Path, gaussians: Gaussians, seed: int) -> tuple[list[Cam
     """Poses to look at a splat from, and a note on how they were found.
 
     Args:
-        path: the splat's file; a cameras.json beside it or up to two folders above, as the original
-            implementation and our runs have it, gives the poses.
+        path: the splat's file; a cameras.json gives the poses that lies beside it, or where the original
+            implementation and our runs have it: above `point_cloud/iteration_N` and above `teachers`.
         gaussians: what the file holds, at least one.
         seed: of the draws.
 
     Raises:
         SplatError: cameras.json can't be read.
     """
-    for folder in path.resolve().parents[:3]:
+    for folder in _homes(path.resolve()):
         file = folder / CAMERAS_FILE
         if file.is_file():
             return read_cameras(file), f"poses: the {file.name} in {folder}"
@@ -46,6 +46,15 @@ def splat_cameras(path: Path, gaussians: Gaussians, seed: int) -> tuple[list[Cam
     if _is_room(gaussians, centre, radius):
         return _from_within(centre, radius, seed), f"poses: {VIEWS} within the splat, which is all around"
     return _around(centre, radius, seed), f"poses: {VIEWS} on a sphere around the splat's opaque mass"
+
+
+def _homes(path: Path) -> list[Path]:
+    """The folders whose cameras are this splat's."""
+    folder = path.parent
+    if folder.name == "teachers":
+        return [folder, folder.parent]
+    is_iteration = folder.name.startswith("iteration_") and folder.parent.name == "point_cloud"
+    return [folder, folder.parent.parent] if is_iteration else [folder]
 
 
 def opaque_mass(gaussians: Gaussians) -> tuple[np.ndarray, float]:

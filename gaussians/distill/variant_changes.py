@@ -65,19 +65,24 @@ def from_points(recipe: Recipe) -> Recipe:
 
 
 def forks(recipe: Recipe) -> Recipe:
-    """Teachers of full size that part when growth ends, at 3/5 of their steps, and are varied after that."""
-    teachers, steps = recipe.teachers, recipe.teachers.optimise.steps
-    fork, last = round(0.6 * steps), round(0.9 * steps)
-    perturb = dataclasses.replace(
-        teachers.perturb, start=fork, stop=round(0.8 * steps) + 1, every=max(1, round(0.05 * steps))
-    )
-    dropout = dataclasses.replace(teachers.dropout, start=fork, stop=last)
+    """Teachers of vanilla's size; where the base's are compact, they part when growth ends.
+
+    They are then varied for half and for three quarters of the steps that are left.
+    """
+    teachers = recipe.teachers
+    if teachers.compact == 1:
+        return recipe
+    fork = min(teachers.optimise.densify.stop, teachers.optimise.steps)
+    left = teachers.optimise.steps - fork
+    every = max(1, round(left / 8))
+    perturb = dataclasses.replace(teachers.perturb, start=fork, stop=fork + left // 2 + 1, every=every)
+    dropout = dataclasses.replace(teachers.dropout, start=fork, stop=fork + 3 * left // 4)
     changed = dataclasses.replace(teachers, fork=fork, compact=1.0, perturb=perturb, dropout=dropout)
     return dataclasses.replace(recipe, teachers=changed)
 
 
 def independent(recipe: Recipe) -> Recipe:
-    """As `forks`, but each from the points on."""
+    """Teachers of vanilla's size, each from the points on; varied when they were, or when forks would be."""
     return having(teachers__fork=0)(forks(recipe))
 
 

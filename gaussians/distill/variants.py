@@ -86,10 +86,10 @@ TEACHER_SETS = (
         "vanilla three times, each from the points on",
         lambda recipe: independent(having(teachers__kinds=TWINS)(recipe)),
     ),
-    TeacherSet("absgrad", "the recipe's kinds, grown by absolute 2-D gradients", absgrad),
+    TeacherSet("absgrad", "the recipe's own, grown by absolute 2-D gradients where they grow", absgrad),
     TeacherSet("paper", "Distilled-3DGS's teachers, as published", paper_teachers("paper")),
     TeacherSet("paper-code", "the same as its released code trains them", paper_teachers("paper-code")),
-    TeacherSet("mcmc", "the recipe's kinds but perturbed, grown by MCMC", mcmc),
+    TeacherSet("mcmc", "the recipe's own but perturbed, grown by MCMC where they grow", mcmc),
 )
 
 VARIANTS = (
@@ -155,7 +155,7 @@ VARIANTS = (
     Variant("last-step", "route", "no running mean of the weights", having(student__optimise__average=0.0)),
     Variant("memory", "route", "importance averaged over removals", having(student__simplify__memory=0.8)),
     Variant("regrow", "route", "5 % replaced at a time after the removals", regrow),
-    Variant("no-labels", "labels", "structural loss, but no labels", no_labels),
+    Variant("no-labels", "labels", "the structural loss, if the base has it, but no labels", no_labels),
     Variant("labels-20", "labels", "photo to label 0.8 : 0.2", photo_and_label(0.8, 0.2)),
     Variant("labels-40", "labels", "photo to label 0.6 : 0.4", photo_and_label(0.6, 0.4)),
     Variant("labels-60", "labels", "photo to label 0.4 : 0.6", photo_and_label(0.4, 0.6)),
@@ -175,7 +175,7 @@ VARIANTS = (
         Variant(
             f"unseen-{share}",
             "unseen poses",
-            f"{share} % of the steps",
+            f"{share} % of the steps in the base's window",
             having(student__poses__share=share / 100),
         )
         for share in (10, 25, 50)

@@ -111,7 +111,7 @@ class Ablation:
         """
         failed: set[Task] = set()
         for task in self.tasks:
-            if task.teachers_task in failed or _forks(task) in failed:
+            if task.teachers_task in failed or _own_teachers(task) in failed:
                 yield TaskFailed(task, "its teachers failed")
                 continue
             if self.is_finished(task):
@@ -145,7 +145,7 @@ class Ablation:
             if plan.recipe != self._teacher_recipe(task):
                 raise _other_recipe(directory)
             return teachers_finished(directory, plan.teacher_names)
-        if not all(self.is_finished(each) for each in (task.teachers_task, _forks(task))):
+        if not all(self.is_finished(each) for each in (task.teachers_task, _own_teachers(task))):
             return False
         if plan.recipe != self._student_plan(task).recipe:
             raise _other_recipe(directory)
@@ -206,9 +206,9 @@ class Ablation:
         assert task.variant is not None
         assert task.budget is not None
         each, source = variant(task.variant), self.directory.run(task.teachers_task)
-        forks = self.directory.run(_forks(task))
+        own = self.directory.run(_own_teachers(task))
         names = each.only or source.load().teacher_names
-        vanilla = next(iter(teacher_facts(forks, forks.load().teacher_names).values()))
+        vanilla = next(iter(teacher_facts(own, own.load().teacher_names).values()))
         # One count for all variants, whatever their teachers and the degree of their colours.
         degree = self.plan.recipe.student.optimise.sh_degree
         count = parse_budget(task.budget).count(vanilla["gaussians"], degree)
@@ -218,7 +218,7 @@ class Ablation:
         return RunPlan(scene, self._options(task), recipe, self._device.type, teachers)
 
 
-def _forks(task: Task) -> Task:
+def _own_teachers(task: Task) -> Task:
     """The teachers of the same scene and seed that every budget counts from."""
     return Task(task.scene, task.seed, OWN)
 

@@ -21,6 +21,8 @@ class MetricsLog:
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, allow_nan=False) + "\n")
+        except FileNotFoundError as error:
+            raise StorageError(f"{self.path}: its folder is gone; put it back, then resume") from error
         except OSError as error:
             raise StorageError(f"{self.path}: {error.strerror}; free some space, then resume") from error
 

@@ -134,7 +134,10 @@ def keep_checkpoint(gallery: Gallery, checkpoints: Checkpoints, stage: Stage) ->
     """Show the model of a stage as its checkpoint has it, if there is one. Raises RunError."""
     checkpoint = checkpoints.load(stage.name)
     if checkpoint is not None:
-        gaussians = Gaussians(**{field: checkpoint[0][f"params.{name}"] for name, field in FIELDS.items()})
+        saved = checkpoint[0]
+        # As it was shown while it trained: the running mean of the weights, where there was one.
+        kind = "average" if "average.means" in saved else "params"
+        gaussians = Gaussians(**{field: saved[f"{kind}.{name}"] for name, field in FIELDS.items()})
         gallery.keep(stage.model, len(gaussians), lambda: gaussians)
 
 

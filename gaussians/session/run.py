@@ -110,10 +110,7 @@ class Run:
             StorageError: something could not be written; what was written before is whole.
             TrainingError: an optimisation diverged.
         """
-        if not self.directory.cameras.exists():
-            # Of the training views alone: whoever distils these splats again must not see the others.
-            self.directory.check_there()
-            write_cameras(self.directory.cameras, self.scene.train)
+        self._note_cameras()
         for index, stage in enumerate(self.plan):
             self._stage = stage
             facts = self._checkpoints.finished(stage.name)
@@ -124,6 +121,17 @@ class Run:
             elif stage.name != LABELS:  # labels are rendered when the student needs them
                 yield from self._train(stage, index)
         yield self._finish()
+
+    def _note_cameras(self) -> None:
+        """Write those of the training views: who distils these splats again must not see the others.
+
+        Not beside a splat that is the scene itself: it would be looked at from there the next time.
+        """
+        path = self.directory.cameras
+        within = self.directory.path.resolve() in self.scene.path.resolve().parents
+        if not path.exists() and not within:
+            self.directory.check_there()
+            write_cameras(path, self.scene.train)
 
     def save(self) -> None:
         """Write a checkpoint of the stage being trained, if any. Raises StorageError."""
@@ -176,6 +184,7 @@ class Run:
     def _adopt(self, stage: Stage, index: int) -> Iterator[Event]:
         """Copy a given teacher into the run as PLY, and measure it."""
         yield StageStarted(stage, index, len(self.plan), 0)
+        self.directory.check_there()
         gaussians = read_splat(self.given[stage.name])
         clock = StageClock(self.device)
         facts = {
@@ -184,10 +193,11 @@ class Run:
             **clock.facts(),
             **self._write(stage.model, gaussians),
         }
-        self._checkpoints.finish(stage.name, facts)
+        self._finish_stage(stage.name, facts)
         yield StageFinished(stage, facts, resumed=False)
 
     def _train(self, stage: Stage, index: int) -> Iterator[Event]:
+        self.directory.check_there()
         if stage.name == STUDENT:
             labels = yield from self._labels(self.plan[index - 1], index - 1)
             optimisation = student_optimisation(
@@ -256,9 +266,14 @@ class Run:
             facts["budget"] = student_budget(self.recipe, vanilla["gaussians"])
         self._current, self._student_labels = None, None
         self._metrics.sync()
-        self._checkpoints.finish(stage.name, facts)
+        self._finish_stage(stage.name, facts)
         self._drop_unneeded(stage)
         return facts
+
+    def _finish_stage(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Mark it finished, in the folder that may have gone while it was measured."""
+        self.directory.check_there()
+        self._checkpoints.finish(name, facts)
 
     def _write(self, model: str, gaussians: Gaussians) -> dict[str, Any]:
         path = self.directory.splat(model)
@@ -286,8 +301,7 @@ class Run:
             facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
             facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
-            self.directory.check_there()
-            self._checkpoints.finish(ENSEMBLE, facts)
+            self._finish_stage(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
         self._student_labels = reweighable(labels, weights, self.scene, recipe, self._splat)
         self._student_labels.weigh(self.weights)
@@ -303,6 +317,7 @@ class Run:
         facts[ENSEMBLE] = self._ensemble()
         report = build_report(self.scene, self.recipe, self.device, self.teachers, facts)
         write_picture(self.directory, self.scene, report, self.device, self._breathe)
+        self.directory.check_there()
         write_json(self.directory.report, report)
         return RunFinished(self.directory.path, report)
 
@@ -314,5 +329,5 @@ class Run:
             teachers = {name: self._splat(name) for name in self.teachers}
             facts |= measured_ensemble(teachers, self.weights, self.scene, self.device, self._breathe)
             facts[WEIGHTS] = self.weights
-            self._checkpoints.finish(ENSEMBLE, facts)
+            self._finish_stage(ENSEMBLE, facts)
         return facts

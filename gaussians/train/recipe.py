@@ -68,8 +68,14 @@ class Optimise:
             self,
             steps=max(1, scale_steps(self.steps, factor)),
             sh_every=max(min(1, self.sh_every), scale_steps(self.sh_every, factor)),
+            average=_scaled_decay(self.average, factor),
             densify=densify,
         )
+
+
+def _scaled_decay(decay: float, factor: float) -> float:
+    """The decay whose memory is `factor` times as many steps long."""
+    return min(0.9999, max(0.0, 1 - (1 - decay) / factor)) if decay > 0 else 0.0
 
 
 def scale_steps(step: int, factor: float) -> int:

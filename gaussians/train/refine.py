@@ -30,7 +30,10 @@ class Refinement(Protocol):
         ...
 
     def after_step(self, parameters: Parameters, meta: dict[str, Any], step: int, draws: Draws) -> bool:
-        """Called after backward pass and Adam of step `step` (from 0); returns whether Gaussians changed."""
+        """Called after backward pass and Adam of step `step` (from 0).
+
+        Returns whether Gaussians came, went or were reset: a running mean then begins anew.
+        """
         ...
 
     def mean_gradients(self) -> Tensor | None:
@@ -95,9 +98,10 @@ class DensifyRefinement:
             self._strategy.step_post_backward(
                 parameters.tensors, parameters.optimizers, self._state, step, meta
             )
-        if step > 0 and step % densify.reset_every == 0:
+        resets = step > 0 and step % densify.reset_every == 0
+        if resets:
             self._reset_opacities(parameters)
-        return parameters.tensors["means"] is not means
+        return resets or parameters.tensors["means"] is not means
 
     def mean_gradients(self) -> Tensor | None:
         """[N] mean norm of the 2-D position gradient, NDC units; None before the first step."""

@@ -200,10 +200,12 @@ def test_bench_distill_compares_the_pipeline_with_its_vanilla_teacher(
     distill = json.loads(to.read_text())["distill"]
     seconds = {name: facts["seconds"] for name, facts in distill["models"].items()}
     assert list(seconds) == ["vanilla", "perturbed", "dropout", "ensemble", "student"]
-    assert distill["seconds"] == pytest.approx(sum(seconds.values()), abs=0.01)
-    assert distill["seconds_to_vanilla"] == pytest.approx(distill["seconds"] / seconds["vanilla"], rel=1e-6)
-    assert distill["wall_seconds"] > distill["seconds"]
-    assert distill["memory_to_vanilla"] >= 1
+    assert distill["pipeline_seconds"] == pytest.approx(sum(seconds.values()), abs=0.01)
+    assert distill["vanilla_seconds"] == seconds["vanilla"]
+    assert distill["ratio"] == pytest.approx(distill["pipeline_seconds"] / seconds["vanilla"], rel=1e-6)
+    assert distill["wall_seconds"] > distill["pipeline_seconds"]
+    assert distill["peak_memory_bytes"] == max(facts["peak_memory"] for facts in distill["models"].values())
+    assert distill["memory_ratio"] >= 1
     assert (distill["size"], distill["steps"]) == ([tiny.WIDTH, tiny.HEIGHT], 40)
     shown = capsys.readouterr().out
     assert "x vanilla" in shown

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from gaussians.cli.gui_figures import Movement, frame_rate, latencies, longest_gap, stage_seconds, trend
+from gaussians.cli.gui_figures import (
+    Movement,
+    frame_rate,
+    latencies,
+    longest_gap,
+    stage_seconds,
+    summary,
+    trend,
+)
 
 
 def frame(t: float, mouse: tuple[float, float], camera: int, shown: int | None) -> dict:
@@ -65,3 +73,14 @@ def test_a_trend_and_its_error() -> None:
     assert abs(slope - 3) < 3 * error
     assert error == pytest.approx(1 / (0.577 * np.sqrt(200)), rel=0.15)
     assert trend([(0, 1), (1, 3), (2, 5)]) == (pytest.approx(2), pytest.approx(0))
+
+
+def test_the_summary_has_the_names_of_the_contract() -> None:
+    drag = {name: {"median_ms": ms, "p95_ms": 2 * ms} for name, ms in (("student", 50), ("paused", 30))}
+    gui = {"training": {"frames_per_second": 21.0, "rate_to_headless": 0.9}, "dragging": drag}
+    assert summary(gui) == {
+        "window_fps": 21.0,
+        "latency_ms": {"p50": 50, "p95": 100},
+        "paused_latency_ms": {"p50": 30, "p95": 60},
+        "train_ratio_to_headless": 0.9,
+    }

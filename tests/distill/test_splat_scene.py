@@ -11,10 +11,13 @@ from gaussians.distill.splat_views import opaque_mass, splat_cameras
 from gaussians.errors import SplatError
 from gaussians.io import write_splat
 from gaussians.model import Gaussians
-from gaussians.scene.cameras_json import read_cameras
-from gaussians.scene.types import SceneOptions
+from gaussians.scene.cameras_json import read_cameras, write_cameras
+from gaussians.scene.types import SceneOptions, View
+from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.run import Run
 from gaussians.train.evaluate import render_view
 from gaussians.train.metrics import psnr
+from tests.session import tiny
 
 from .scenes import orbit, random_gaussians
 
@@ -81,6 +84,36 @@ def test_cameras_beside_the_file_win(tmp_path: Path) -> None:
     file.write_text('[{"img_name": 1}]')
     with pytest.raises(SplatError, match="not readable as cameras"):
         read_cameras(file)
+
+
+def test_cameras_elsewhere_do_not(tmp_path: Path) -> None:
+    views = [View("", camera, np.zeros((32, 40, 3), np.uint8)) for camera in orbit(3)]
+    write_cameras(tmp_path / "cameras.json", views)
+    places = {"x.ply": True, "teachers/x.ply": True, "other/x.ply": False, "a/b/x.ply": False}
+    for inside, found in places.items():
+        _, note = splat_cameras(tmp_path / inside, random_gaussians(), 0)
+        assert ("cameras.json" in note) == found, inside
+
+
+def test_a_run_beside_its_own_splat_does_not_change_how_that_is_seen(tmp_path: Path) -> None:
+    path, options = tmp_path / "thing.ply", SceneOptions(resolution="24", test_every=40)
+    write_splat(path, random_gaussians(60))
+    before = splat_scene(path, options)
+    directory = RunDirectory(tmp_path)
+    directory.create(RunPlan(path, options, tiny.recipe(), "cpu", {"thing": path}))
+    next(Run(directory, before, tiny.recipe(), torch.device("cpu"), {"thing": path}).events())
+    assert not directory.cameras.exists()
+    assert [view.name for view in splat_scene(path, options).test] == [view.name for view in before.test]
+
+
+def test_written_cameras_are_read_back_with_their_principal_points(tmp_path: Path) -> None:
+    shift = np.array([[0, 0, 1.5], [0, 0, -2.25], [0, 0, 0]])
+    off = [dataclasses.replace(camera, K=camera.K + shift) for camera in orbit(3)]
+    views = [View(f"{index}", camera, np.zeros((32, 40, 3), np.uint8)) for index, camera in enumerate(off)]
+    write_cameras(tmp_path / "cameras.json", views)
+    for read, camera in zip(read_cameras(tmp_path / "cameras.json"), off, strict=True):
+        assert np.allclose(read.K, camera.K)
+        assert np.allclose(read.viewmat, camera.viewmat)
 
 
 def test_views_are_the_splats_own_renders(tmp_path: Path) -> None:

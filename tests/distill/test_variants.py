@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from gaussians.distill.presets import recipe, recipe_names
-from gaussians.distill.variant_changes import having
+from gaussians.distill.variant_changes import forks, having, independent
 from gaussians.distill.variants import (
     BASE,
     OWN,
@@ -101,3 +101,15 @@ def test_a_variant_that_does_not_fit_is_named():
     broken = dataclasses.replace(variant("by-area"), change=having(student__simplify__stop=10_000))
     with pytest.raises(RecipeError, match=r"variant by-area: student\.simplify\.stop"):
         student_recipe(base, broken, "9")
+
+
+def test_forks_part_when_growth_ends_and_leave_other_bases_alone():
+    teachers = forks(FAST).teachers
+    assert (teachers.compact, teachers.fork) == (1.0, FAST.teachers.optimise.densify.stop)
+    assert teachers.fork == teachers.perturb.start == teachers.dropout.start
+    assert teachers.perturb.stop < teachers.dropout.stop < teachers.optimise.steps
+    alone = independent(FAST).teachers
+    assert alone == dataclasses.replace(teachers, fork=0)
+    paper = recipe("paper")
+    assert forks(paper) == paper
+    assert independent(paper) == having(teachers__fork=0)(paper)

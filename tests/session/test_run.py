@@ -1,5 +1,6 @@
 """A run does all stages, leaves the contract's files, and survives being dropped anywhere."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,8 +16,11 @@ from gaussians.distill.splat_views import splat_cameras
 from gaussians.errors import RunError, StorageError
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions
+from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.events import RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.gallery import Gallery
+from gaussians.session.opening import keep_checkpoint
 from gaussians.session.run import Run
 from gaussians.storage import replacing
 from tests.session import tiny
@@ -147,23 +151,95 @@ def test_dropped_anywhere_and_resumed_gives_the_same_report(
     assert again == whole
 
 
-@pytest.mark.parametrize("moved_after", [3, 20, 21, 42, 43, 63, 86, 88, 100, 120])
-def test_a_run_that_was_moved_away_stops_and_begins_no_second_one(moved_after: int, tmp_path: Path):
-    """A checkpoint follows every step, so that what is written next is now this, now that."""
+@pytest.mark.parametrize("recipe", [tiny.recipe(), tiny.compact_recipe()], ids=["forks", "compact"])
+@pytest.mark.parametrize(
+    ("kind", "stage"),
+    [
+        (StepDone, "vanilla"),
+        (StageFinished, "vanilla"),
+        (StageStarted, "perturbed"),
+        (StageFinished, "perturbed"),
+        (StepDone, "dropout"),
+        (StageFinished, "dropout"),
+        (StageStarted, "labels"),
+        (StageFinished, "labels"),
+        (StepDone, "student"),
+        (StageFinished, "student"),
+    ],
+)
+def test_a_run_that_was_moved_away_stops_and_begins_no_second_one(
+    kind: type[StageStarted | StageFinished | StepDone], stage: str, recipe: Recipe, tmp_path: Path
+):
     directory, moved = RunDirectory(tmp_path / "run"), tmp_path / "moved"
-    directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu"))
-    run = Run(directory, SCENE, tiny.recipe(), torch.device("cpu"), save_every=0.0)
-    events = run.events()
-    for _ in range(moved_after):
-        next(events)
+    # labels go to the disk
+    recipe = dataclasses.replace(recipe, labels=dataclasses.replace(recipe.labels, memory_mb=0))
+    events = begin(directory.path, recipe).events()
+    next(event for event in events if isinstance(event, kind) and event.stage.name == stage)
     directory.path.rename(moved)
     with pytest.raises(StorageError, match="gone, moved or deleted"):
         list(events)
-    with pytest.raises(StorageError, match="gone, moved or deleted"):
-        run.save()
     assert not directory.path.exists()
     moved.rename(directory.path)
-    assert isinstance(list(begin(directory.path, tiny.recipe()).events())[-1], RunFinished)
+    assert isinstance(list(begin(directory.path, recipe).events())[-1], RunFinished)
+
+
+def test_a_run_of_given_teachers_that_was_moved_away_stops_too(finished: Path, tmp_path: Path):
+    given = {"mine": finished / "teachers" / "vanilla.ply"}
+    directory = RunDirectory(tmp_path / "run")
+    directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu", given))
+    events = Run(directory, SCENE, tiny.recipe(), torch.device("cpu"), given).events()
+    assert isinstance(next(events), StageStarted)
+    directory.path.rename(tmp_path / "moved")
+    with pytest.raises(StorageError, match="gone, moved or deleted"):
+        list(events)
+    assert not directory.path.exists()
+
+
+@pytest.fixture(scope="module")
+def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compact") / "whole"
+    for _ in begin(path, tiny.compact_recipe()).events():
+        pass
+    return path
+
+
+def test_compact_teachers_cost_vanilla_nothing_and_keep_their_share(compact: Path):
+    models = json.loads((compact / "report.json").read_text())["models"]
+    assert tuple(models) == MODELS
+    vanilla = models["vanilla"]["gaussians"]
+    assert models["perturbed"]["gaussians"] == models["dropout"]["gaussians"] == round(0.5 * vanilla)
+    assert models["student"]["gaussians"] == vanilla // 4
+    assert models["ensemble"]["gaussians"] == vanilla + 2 * round(0.5 * vanilla)
+
+
+@pytest.mark.parametrize("dropped_after", [30, 52, 66, 96, 131, 137])
+def test_compact_teachers_dropped_anywhere_and_resumed_give_the_same_report(
+    dropped_after: int, compact: Path, tmp_path: Path
+):
+    run = begin(tmp_path, tiny.compact_recipe())
+    for number, _ in enumerate(run.events()):
+        if number == dropped_after - 2:
+            run.save()
+        if number == dropped_after:
+            break
+    events = list(begin(tmp_path, tiny.compact_recipe()).events())
+    assert isinstance(events[-1], RunFinished)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert quality(report) == quality(json.loads((compact / "report.json").read_text()))
+
+
+def test_a_reopened_run_shows_the_running_mean_as_it_did_before(tmp_path: Path):
+    run = begin(tmp_path, tiny.compact_recipe())
+    for event in run.events():
+        if isinstance(event, StepDone) and (event.stage.name, event.step) == ("student", 25):
+            run.save()
+            break
+    assert run.live is not None
+    shown = run.live.gaussians.detached()
+    gallery = Gallery(torch.device("cpu"), ("vanilla",), {"vanilla": 1.0})
+    stage = next(stage for stage in run.plan if stage.name == "student")
+    keep_checkpoint(gallery, Checkpoints(RunDirectory(tmp_path).checkpoints), stage)
+    assert torch.equal(gallery.gaussians("student").means, shown.means)
 
 
 def test_resumed_run_goes_on_from_its_checkpoint(tmp_path: Path):

@@ -103,6 +103,19 @@ def write(folder: Path, views: int = 9) -> Path:
     return folder
 
 
+def compact_recipe() -> Recipe:
+    """The same with compact teachers, and a running mean of all weights but vanilla's."""
+    made = recipe()
+    optimise = dataclasses.replace(made.student.optimise, average=0.8)
+    return dataclasses.replace(
+        made,
+        teachers=dataclasses.replace(
+            made.teachers, fork=0, compact=0.5, perturb=Perturb(4, 13, every=4), dropout=Dropout(0, 12)
+        ),
+        student=dataclasses.replace(made.student, optimise=optimise),
+    )
+
+
 def recipe(factor: float = 1.0) -> Recipe:
     """Every part of the pipeline in 40 teacher and 30 student steps."""
     densify = Densify(start=8, stop=34, every=5, grad_threshold=1e-5, reset_every=20, cap=400)

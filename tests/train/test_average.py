@@ -84,3 +84,25 @@ def test_it_follows_removals_between_steps_and_growth_within():
     before = trained.gaussians().means
     trained.keep(mask)
     assert torch.equal(trained.gaussians().means, before[mask])
+
+
+def test_its_memory_stretches_with_the_schedules():
+    recipe = dataclasses.replace(QUICK, average=0.995)
+    assert recipe.scaled(0.2).average == pytest.approx(0.975)
+    assert recipe.scaled(5).average == pytest.approx(0.999)
+    assert recipe.scaled(0.001).average == 0.0
+    assert QUICK.scaled(0.2).average == 0.0
+
+
+def test_a_reset_of_opacities_begins_it_anew():
+    densify = Densify(start=1, stop=29, every=100, reset_every=20, cap=400)
+    trained = start(densify=densify)
+    seen = []
+    for stats in trained.steps():
+        seen.append(trained.live.logit_opacities.detach().clone())
+        if stats.step == 21:
+            assert torch.equal(trained.model.logit_opacities, seen[-1])
+    expected = seen[20]
+    for count, opacities in enumerate(seen[21:], start=2):
+        expected = torch.lerp(expected, opacities, max(0.2, 1 / count))
+    assert torch.allclose(trained.model.logit_opacities, expected, atol=1e-5)
