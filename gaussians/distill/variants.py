@@ -86,10 +86,10 @@ TEACHER_SETS = (
         "vanilla three times, each from the points on",
         lambda recipe: independent(having(teachers__kinds=TWINS)(recipe)),
     ),
-    TeacherSet("absgrad", "the recipe's own, grown by absolute 2-D gradients where they grow", absgrad),
+    TeacherSet("absgrad", "the recipe's own, grown by absolute 2-D gradients", absgrad),
     TeacherSet("paper", "Distilled-3DGS's teachers, as published", paper_teachers("paper")),
     TeacherSet("paper-code", "the same as its released code trains them", paper_teachers("paper-code")),
-    TeacherSet("mcmc", "the recipe's own but perturbed, grown by MCMC where they grow", mcmc),
+    TeacherSet("mcmc", "the recipe's own but perturbed, grown by MCMC", mcmc),
 )
 
 VARIANTS = (
@@ -175,7 +175,7 @@ VARIANTS = (
         Variant(
             f"unseen-{share}",
             "unseen poses",
-            f"{share} % of the steps in the base's window",
+            f"{share} % of the window's steps",
             having(student__poses__share=share / 100),
         )
         for share in (10, 25, 50)

@@ -112,13 +112,13 @@ def test_full_disk(display: str, tmp_path: Path, scene: Path, disk: Path) -> Non
     run = disk / "run"
     with someone(display, tmp_path, scene, run) as person:
         person.press("space")
-        saved = run / "checkpoints" / "trunk.safetensors"
+        saved = run / "checkpoints" / "vanilla.safetensors"
         person.wait("a checkpoint", lambda _: saved.exists(), PATIENCE)
         filler = fill(disk)
         person.reads("The run stopped", "(No space left on device)", "ree some space")
         person.screenshot("30 the disk is full")
         person.puts_away()
-        step = Checkpoints(saved.parent).load("trunk")
+        step = Checkpoints(saved.parent).load("vanilla")
         assert step is not None, "the checkpoint survives"
 
         person.press("ctrl+e")
@@ -139,7 +139,7 @@ def test_full_disk(display: str, tmp_path: Path, scene: Path, disk: Path) -> Non
         filler.unlink()
         person.click("unsaved again")
         assert person.process.wait(timeout=PATIENCE) == 0
-        after = Checkpoints(saved.parent).load("trunk")
+        after = Checkpoints(saved.parent).load("vanilla")
         assert after is not None
         assert after[1]["step"] > step[1]["step"]
 
