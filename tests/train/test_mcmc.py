@@ -52,7 +52,7 @@ def test_the_dead_move_onto_the_living_and_the_image_stays() -> None:
     parameters.optimizers["means"].param_groups[0]["lr"] = 0.0  # and so no noise
     assert refinement.after_step(parameters, {}, 10, Draws(0, "vanilla"))
     assert len(parameters) == 200
-    assert float(torch.cdist(dead, parameters.tensors["means"].detach()[:50]).diagonal().min()) > 0
+    assert float(torch.cdist(dead.detach(), parameters.tensors["means"].detach()[:50]).diagonal().min()) > 0
     assert bool((parameters.tensors["opacities"].sigmoid() > 0.01).all())
     # Off the line through the middle copies differ a little from the one. Worst seen 0.004.
     assert float((image(parameters.gaussians()) - before).abs().mean()) < 0.02
