@@ -45,11 +45,27 @@ def quality(report: dict) -> dict:
     return untimed
 
 
+def dropped(path: Path, recipe: Recipe, after: int) -> None:
+    """Begin a run and abandon it in mid-stage, as a kill does, with a checkpoint two events before."""
+    run = begin(path, recipe)
+    for number, _ in enumerate(run.events()):
+        if number == after - 2:
+            run.save()
+        if number == after:
+            break
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("run") / "whole"
-    for _ in begin(path, tiny.recipe()).events():
-        pass
+    path = tmp_path_factory.mktemp("run")
+    list(begin(path, tiny.recipe()).events())
+    return path
+
+
+@pytest.fixture(scope="module")
+def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compact")
+    list(begin(path, tiny.compact_recipe()).events())
     return path
 
 
@@ -133,14 +149,8 @@ def test_picture_shows_all_columns(finished: Path):
 def test_dropped_anywhere_and_resumed_gives_the_same_report(
     dropped_after: int, finished: Path, tmp_path: Path
 ):
-    """As a kill does: the generator is abandoned in mid-stage, with a checkpoint some steps before."""
     recipe = tiny.recipe()
-    run = begin(tmp_path, recipe)
-    for number, _ in enumerate(run.events()):
-        if number == dropped_after - 2:
-            run.save()
-        if number == dropped_after:
-            break
+    dropped(tmp_path, recipe, dropped_after)
     resumed = begin(tmp_path, recipe)
     events = list(resumed.events())
     report = json.loads((tmp_path / "report.json").read_text())
@@ -195,15 +205,7 @@ def test_a_run_of_given_teachers_that_was_moved_away_stops_too(finished: Path, t
     assert not directory.path.exists()
 
 
-@pytest.fixture(scope="module")
-def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("compact") / "whole"
-    for _ in begin(path, tiny.compact_recipe()).events():
-        pass
-    return path
-
-
-def test_compact_teachers_cost_vanilla_nothing_and_keep_their_share(compact: Path):
+def test_compact_teachers_keep_their_share_and_vanilla_all(compact: Path):
     models = json.loads((compact / "report.json").read_text())["models"]
     assert tuple(models) == MODELS
     vanilla = models["vanilla"]["gaussians"]
@@ -216,12 +218,7 @@ def test_compact_teachers_cost_vanilla_nothing_and_keep_their_share(compact: Pat
 def test_compact_teachers_dropped_anywhere_and_resumed_give_the_same_report(
     dropped_after: int, compact: Path, tmp_path: Path
 ):
-    run = begin(tmp_path, tiny.compact_recipe())
-    for number, _ in enumerate(run.events()):
-        if number == dropped_after - 2:
-            run.save()
-        if number == dropped_after:
-            break
+    dropped(tmp_path, tiny.compact_recipe(), dropped_after)
     events = list(begin(tmp_path, tiny.compact_recipe()).events())
     assert isinstance(events[-1], RunFinished)
     report = json.loads((tmp_path / "report.json").read_text())
