@@ -8,12 +8,21 @@ from typing import Any
 
 from gaussians.distill.presets import recipe as preset
 from gaussians.distill.recipe import TEACHER_KINDS, Recipe
-from gaussians.distill.recipe_check import COMBINATIONS, IMPORTANCES, METHODS, ROUTES, STRUCTURES, UNITS
+from gaussians.distill.recipe_check import (
+    COMBINATIONS,
+    IMPORTANCES,
+    METHODS,
+    ROUTES,
+    STARTS,
+    STRUCTURES,
+    UNITS,
+)
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError
 
 CHOICES = {
     "student.route": ROUTES,
+    "student.start": STARTS,
     "student.simplify.importance": IMPORTANCES,
     "student.structure.kind": STRUCTURES,
     "student.optimise.densify.method": METHODS,

@@ -201,8 +201,7 @@ def _show_variants() -> None:
     for column in table.columns:
         column.justify = "left"
     for each in VARIANTS:
-        taught = each.teachers + (f" ({', '.join(each.only)})" if each.only else "")
-        table.add_row(each.name, each.group, taught, Text(each.description))
+        table.add_row(each.name, each.group, each.teachers, Text(each.description))
     for each in TEACHER_SETS:
         table.add_row("", "teacher set", each.name, Text(each.description))
     wide_console(TABLE_WIDTH).print(table)

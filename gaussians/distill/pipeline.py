@@ -4,13 +4,14 @@ trunk ─┬─ vanilla    ─┐                                vanilla ─┬�
        ├─ perturbed  ─┼─ labels ── student    or               ├─ perturbed  ─┼─ labels ── student
        └─ dropout    ─┘                                        └─ dropout    ─┘
 
-where on the right the teachers but vanilla are compact: it is pruned to what they keep.
+where on the right the teachers but vanilla are compact: it is pruned to what they keep. The student is
+pruned from vanilla, or from a compact teacher.
 
 Which stage runs when, and what is kept between them, is the session's business.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,7 +71,7 @@ def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, 
     steps = teachers.optimise.steps
     if teachers.compact < 1:
         vanilla, *others = teachers.kinds
-        compact = [Stage(kind, kind, 0, recipe.student.optimise.steps) for kind in others]
+        compact = [Stage(kind, kind, 0, teachers.compact_steps) for kind in others]
         return (Stage(vanilla, vanilla, 0, steps), *compact, *student)
     fork = teachers.fork
     stages = [Stage(kind, kind, fork, steps) for kind in teachers.kinds]
@@ -135,7 +136,9 @@ def compact_teacher_optimisation(
     """
     teachers, student = recipe.teachers, recipe.student
     degree = teachers.optimise.sh_degree
-    optimise = dataclasses.replace(student.optimise, sh_degree=degree, sh_every=0)
+    optimise = dataclasses.replace(
+        student.optimise, steps=teachers.compact_steps, sh_degree=degree, sh_every=0
+    )
     inner = None
     if stage.name == "perturbed":
         # Growth that never comes gathers the gradients by which Gaussians are disturbed.
@@ -144,6 +147,8 @@ def compact_teacher_optimisation(
         densify = dataclasses.replace(densify, start=stop, stop=stop, reset_every=stop + 1)
         inner = default_refinement(densify, scene.extent)
     budget = max(1, round(teachers.compact * len(vanilla)))
+    last = min(student.simplify.stop, teachers.compact_steps // 2)
+    simplify = dataclasses.replace(student.simplify, start=min(student.simplify.start, last), stop=last)
     lookout = Lookout.of(scene.train, scene.background, breathe)
     return Optimisation(
         vanilla,
@@ -155,7 +160,7 @@ def compact_teacher_optimisation(
         stream=stage.name,
         device=device,
         variation=_variation(stage.name, scene, recipe),
-        refinement=StagedPrune(student.simplify, budget, lookout, inner),
+        refinement=StagedPrune(simplify, budget, lookout, inner),
     )
 
 
@@ -172,16 +177,51 @@ def student_budget(recipe: Recipe, vanilla_count: int) -> int:
     return parse_budget(recipe.student.budget).count(vanilla_count, recipe.student.optimise.sh_degree)
 
 
+def student_start(recipe: Recipe, counts: Mapping[str, int]) -> str:
+    """The teacher that the student is pruned from.
+
+    "smallest" takes a compact teacher that has the Gaussians for the budget, of several the smallest, of
+    equal ones the earliest: it has been through most of what the student has to do. Vanilla where there is
+    none; teachers of more than three quarters of its size are not compact.
+
+    Args:
+        recipe: its budget and `student.start`.
+        counts: Gaussians of each teacher by name, vanilla first.
+
+    Raises:
+        RecipeError: the budget is no budget.
+    """
+    vanilla, *others = counts
+    if recipe.student.start == "vanilla":
+        return vanilla
+    budget = student_budget(recipe, counts[vanilla])
+    fitting = [name for name in others if budget <= counts[name] <= 0.75 * counts[vanilla]]
+    return min(fitting, key=lambda name: counts[name], default=vanilla)
+
+
 def student_optimisation(
     scene: Scene,
     recipe: Recipe,
-    vanilla: Gaussians,
+    teachers: Mapping[str, Gaussians],
     labels: Labels,
     device: torch.device,
     breathe: Callable[[], None] | None = None,
 ) -> Optimisation:
-    """The student's optimisation at step 0, by the recipe's route; `breathe` is called in long steps."""
+    """The student's optimisation at step 0, by the recipe's route.
+
+    Args:
+        scene, recipe: what to train on, and how.
+        teachers: vanilla, first, and that of `student_start`; others are not looked at.
+        labels: see `StudentObjective`.
+        device: where.
+        breathe: called in long steps.
+
+    Raises:
+        RecipeError: the budget is no budget.
+    """
     student = recipe.student
+    counts = {name: len(teacher) for name, teacher in teachers.items()}
+    vanilla, teacher = next(iter(teachers.values())), teachers[student_start(recipe, counts)]
     lookout = Lookout.of(scene.train, scene.background, breathe)
     budget = student_budget(recipe, len(vanilla))
     if student.route == "points":
@@ -191,9 +231,9 @@ def student_optimisation(
             student.simplify, budget, lookout, inner, student.optimise.initial_opacity
         )
     elif student.simplify.regrow > 0:
-        start, refinement = vanilla, Regrowth(student.simplify, budget, lookout, scene.extent)
+        start, refinement = teacher, Regrowth(student.simplify, budget, lookout, scene.extent)
     else:
-        start, refinement = vanilla, StagedPrune(student.simplify, budget, lookout)
+        start, refinement = teacher, StagedPrune(student.simplify, budget, lookout)
     structure = None
     if student.structure.weight > 0:
         weights = vanilla.opacities if student.structure.by_opacity else None

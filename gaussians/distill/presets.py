@@ -40,13 +40,15 @@ _PREVIEW = Recipe(
 
 # Some minutes on two cores for 50 photos of 270 x 480. Growth by gsplat's own threshold. The teachers but
 # vanilla are compact: they err less than forks of its size, differ more and cost less (docs/method.md). Their
-# variations end early, so that all have converged when they teach. On training views a converged teacher only
-# repeats the photo: labels are for unseen poses, until the last quarter, which photos alone settle.
+# variations end early, so that all have converged when they teach. The student goes on from one of them. On
+# training views a converged teacher only repeats the photo: labels are for unseen poses, until the last
+# quarter, which photos alone settle.
 _FAST = Recipe(
     name="fast",
     teachers=Teachers(
         fork=0,
         compact=0.15,
+        compact_steps=4000,
         optimise=Optimise(
             steps=5000,
             sh_every=500,
@@ -57,8 +59,16 @@ _FAST = Recipe(
     ),
     student=Student(
         label_weight=0.0,
-        poses=Poses(share=0.3, count=200, stop=3000),
-        optimise=Optimise(steps=4000, sh_every=0, average=0.995, rates=_STUDENT_RATES, densify=_NO_GROWTH),
+        start="smallest",
+        poses=Poses(share=0.1, count=200, stop=6000),
+        optimise=Optimise(
+            steps=8000,
+            sh_every=0,
+            ssim_weight=0.3,
+            average=0.995,
+            rates=_STUDENT_RATES,
+            densify=_NO_GROWTH,
+        ),
         simplify=Simplify(importance="effect", views=128, stages=8, start=0, stop=1600),
         structure=Structure(weight=0.0, every=50),
     ),

@@ -34,8 +34,8 @@ class Dropout:
 class Teachers:
     """Which teachers are trained, and how far they share their optimisation.
 
-    Compact ones have steps, rates and removals of the student, photos alone to learn from, and nothing to
-    fork from: the steps of `perturb` and `dropout` then count from their own beginning.
+    Compact ones have rates and removals of the student, the last by half of their steps, photos alone to
+    learn from, and nothing to fork from: steps of `perturb` and `dropout` count from their own beginning.
     """
 
     kinds: tuple[str, ...] = option(
@@ -49,6 +49,7 @@ class Teachers:
         low=0.01,
         high=1,
     )
+    compact_steps: int = option(4000, "training steps of a compact teacher", low=1)
     optimise: Optimise = field(default_factory=Optimise)
     perturb: Perturb = field(default_factory=Perturb)
     dropout: Dropout = field(default_factory=Dropout)
@@ -121,7 +122,10 @@ class Poses:
 class Student:
     """The compact student: where it starts, what it learns from, how it is pruned."""
 
-    route: str = option("teacher", "teacher: prune the vanilla teacher in stages; points: the paper's route")
+    route: str = option("teacher", "teacher: prune one of the teachers in stages; points: the paper's route")
+    start: str = option(
+        "vanilla", "teacher that the teacher route prunes; smallest: of the compact ones that fill the budget"
+    )
     budget: str = option("12%", 'Gaussians: "12%" of vanilla, a count "50000", or a file size "5MB"')
     photo_weight: float = option(1.0, "weight of the colour loss against the photo", low=0)
     label_weight: float = option(0.5, "weight of the colour loss against the soft label", low=0)
@@ -155,7 +159,7 @@ class Recipe:
             return dataclasses.replace(config, every=max(1, scale_steps(config.every, factor)))
 
         teachers = dataclasses.replace(
-            moved(self.teachers, "fork"),
+            moved(self.teachers, "fork", "compact_steps"),
             optimise=self.teachers.optimise.scaled(factor),
             perturb=paced(moved(self.teachers.perturb, "start", "stop")),
             dropout=moved(self.teachers.dropout, "start", "stop"),

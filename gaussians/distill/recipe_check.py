@@ -6,6 +6,7 @@ from gaussians.errors import RecipeError
 from gaussians.options import check_bounds
 
 ROUTES = ("teacher", "points")
+STARTS = ("vanilla", "smallest")
 IMPORTANCES = ("weight", "area", "opacity", "effect")
 METHODS = ("gradient", "mcmc")
 COMBINATIONS = ("mean", "median", "nearest")
@@ -22,6 +23,7 @@ def check_recipe(recipe: Recipe) -> None:
     check_bounds(recipe)
     student, teachers = recipe.student, recipe.teachers
     _check_choice("student.route", student.route, ROUTES)
+    _check_choice("student.start", student.start, STARTS)
     _check_choice("labels.combine", recipe.labels.combine, COMBINATIONS)
     _check_choice("student.structure.kind", student.structure.kind, STRUCTURES)
     for path, optimise in (("teachers", teachers.optimise), ("student", student.optimise)):

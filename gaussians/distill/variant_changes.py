@@ -133,6 +133,11 @@ def no_labels(recipe: Recipe) -> Recipe:
     return having(student__label_weight=0.0, student__poses__share=0.0)(recipe)
 
 
+def one_teacher(recipe: Recipe) -> Recipe:
+    """Labels of the vanilla teacher alone; the others are there, as the student may start from one."""
+    return having(labels__perturbed=0.0, labels__dropout=0.0)(recipe)
+
+
 def regrow(recipe: Recipe) -> Recipe:
     """Up to three quarters of the student's steps, so that what was split settles; from the teacher only."""
     stop = round(0.75 * recipe.student.optimise.steps)

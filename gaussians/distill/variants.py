@@ -22,6 +22,7 @@ from gaussians.distill.variant_changes import (
     independent,
     mcmc,
     no_labels,
+    one_teacher,
     paper_student,
     paper_teachers,
     photo_and_label,
@@ -64,8 +65,6 @@ class Variant:
         description: one line.
         change: of the base recipe's student and labels.
         teachers: the name of a teacher set.
-        only: those of the set's teachers that take part, the first of which the student may start from; none:
-            all.
     """
 
     name: str
@@ -73,7 +72,6 @@ class Variant:
     description: str
     change: Change
     teachers: str = OWN
-    only: tuple[str, ...] = ()
 
 
 TEACHER_SETS = (
@@ -111,7 +109,7 @@ VARIANTS = (
         paper_student("paper-code"),
         "paper-code",
     ),
-    Variant("one-teacher", "teachers", "labels of the vanilla teacher alone", unchanged, only=("vanilla",)),
+    Variant("one-teacher", "teachers", "labels of the vanilla teacher alone", one_teacher),
     Variant("twins", "teachers", "three same-kind teachers, made as the recipe's own", unchanged, "twins"),
     Variant("forks", "teachers", "three kinds at full size, sharing a trunk", unchanged, "forks"),
     Variant("independent", "teachers", "three kinds at full size, without a trunk", unchanged, "independent"),
@@ -138,6 +136,12 @@ VARIANTS = (
         "structural loss",
         "a histogram along each axis, as in the released code",
         structure(kind="separable"),
+    ),
+    Variant(
+        "from-vanilla",
+        "route",
+        "start from the vanilla teacher, though a compact one is there",
+        having(student__start="vanilla"),
     ),
     Variant("from-points", "route", "start from the points, by the paper's route", from_points),
     Variant("one-shot", "route", "all is removed at once", removals(1)),
@@ -178,7 +182,7 @@ VARIANTS = (
             f"{share} % of the window's steps",
             having(student__poses__share=share / 100),
         )
-        for share in (10, 25, 50)
+        for share in (30, 50)
     ),
     Variant("unseen-late", "unseen poses", "half of the steps, from half-time on", unseen_late),
     Variant(
@@ -215,7 +219,7 @@ def variant(name: str) -> Variant:
 
 
 def _joined(name: str, parts: Sequence[Variant]) -> Variant:
-    taught = [part for part in parts if part.teachers != OWN or part.only]
+    taught = [part for part in parts if part.teachers != OWN]
     if len(taught) > 1:
         names = " and ".join(part.name for part in taught)
         raise RecipeError(f'variant "{name}": {names} each bring their own teachers; join others')
@@ -226,7 +230,6 @@ def _joined(name: str, parts: Sequence[Variant]) -> Variant:
         description="; ".join(part.description for part in parts),
         change=lambda recipe: reduce(lambda changed, part: part.change(changed), parts, recipe),
         teachers=whose.teachers,
-        only=whose.only,
     )
 
 

@@ -207,13 +207,12 @@ class Ablation:
         assert task.budget is not None
         each, source = variant(task.variant), self.directory.run(task.teachers_task)
         own = self.directory.run(_own_teachers(task))
-        names = each.only or source.load().teacher_names
         vanilla = next(iter(teacher_facts(own, own.load().teacher_names).values()))
         # One count for all variants, whatever their teachers and the degree of their colours.
         degree = self.plan.recipe.student.optimise.sh_degree
         count = parse_budget(task.budget).count(vanilla["gaussians"], degree)
         recipe = student_recipe(self._base(task), each, str(count))
-        teachers = {name: source.splat(name).resolve() for name in names}
+        teachers = {name: source.splat(name).resolve() for name in source.load().teacher_names}
         scene = self.plan.scenes[task.scene]
         return RunPlan(scene, self._options(task), recipe, self._device.type, teachers)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gaussians.distill.labels import label_shares
+from gaussians.distill.labels import Labels, label_shares
 from gaussians.distill.pipeline import (
     ENSEMBLE,
     LABELS,
@@ -25,6 +25,7 @@ from gaussians.distill.pipeline import (
     plan,
     student_budget,
     student_optimisation,
+    student_start,
     teacher_optimisation,
 )
 from gaussians.distill.recipe import Recipe
@@ -200,9 +201,7 @@ class Run:
         self.directory.check_there()
         if stage.name == STUDENT:
             labels = yield from self._labels(self.plan[index - 1], index - 1)
-            optimisation = student_optimisation(
-                self.scene, self.recipe, self._splat(self.teachers[0]), labels, self.device, self._breathe
-            )
+            optimisation = self._student_optimisation(labels)
         else:
             optimisation = self._teacher_optimisation(stage)
         clock = StageClock(self.device)
@@ -242,6 +241,19 @@ class Run:
             stage, self.scene, self.recipe, self._splat(self.teachers[0]), self.device, self._breathe
         )
 
+    def _student_optimisation(self, labels: Labels) -> Optimisation:
+        """The student's at step 0; of the teachers, those it needs are in memory meanwhile."""
+        counts = {name: self._gaussians(name) for name in self.teachers}
+        needed = dict.fromkeys((self.teachers[0], student_start(self.recipe, counts)))
+        teachers = {name: self._splat(name) for name in needed}
+        return student_optimisation(self.scene, self.recipe, teachers, labels, self.device, self._breathe)
+
+    def _gaussians(self, teacher: str) -> int:
+        """How many a finished teacher has."""
+        facts = self._checkpoints.finished(teacher)
+        assert facts is not None, "teachers are finished before the student begins"
+        return facts["gaussians"]
+
     def _log(self, stage: Stage, stats: StepStats, gaussians: Gaussians) -> StepDone:
         psnr = self._probe.psnr(gaussians, stats.step, stage.last)
         if stats.terms is not None or psnr is not None:
@@ -262,8 +274,7 @@ class Run:
         else:
             facts |= self._write(stage.model, optimisation.gaussians())
         if stage.name == STUDENT:
-            vanilla = self._checkpoints.finished(self.teachers[0]) or {}
-            facts["budget"] = student_budget(self.recipe, vanilla["gaussians"])
+            facts["budget"] = student_budget(self.recipe, self._gaussians(self.teachers[0]))
         self._current, self._student_labels = None, None
         self._metrics.sync()
         self._finish_stage(stage.name, facts)

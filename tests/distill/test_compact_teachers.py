@@ -15,11 +15,11 @@ from gaussians.train.optimisation import Optimisation
 from tests.session import tiny
 
 SCENE, VANILLA = tiny.scene(), tiny.true_gaussians(90)
-COMPACT = having(teachers__fork=0, teachers__compact=0.4)(tiny.recipe())
+COMPACT = having(teachers__fork=0, teachers__compact=0.4, teachers__compact_steps=25)(tiny.recipe())
 
 
 def optimisation(kind: str, recipe: Recipe = COMPACT) -> Optimisation:
-    stage = Stage(kind, kind, 0, recipe.student.optimise.steps)
+    stage = Stage(kind, kind, 0, recipe.teachers.compact_steps)
     return compact_teacher_optimisation(stage, SCENE, recipe, VANILLA, torch.device("cpu"))
 
 
@@ -32,7 +32,7 @@ def trained(kind: str, recipe: Recipe = COMPACT) -> Gaussians:
 def test_they_follow_vanilla_which_trains_alone_and_to_its_end():
     stages = {stage.name: (stage.first, stage.last) for stage in plan(COMPACT, 6)}
     assert stages == {
-        "vanilla": (0, 40), "perturbed": (0, 30), "dropout": (0, 30), "labels": (0, 6), "student": (0, 30)
+        "vanilla": (0, 40), "perturbed": (0, 25), "dropout": (0, 25), "labels": (0, 6), "student": (0, 30)
     }  # fmt: skip
     assert [is_compact(stage, COMPACT) for stage in plan(COMPACT, 6)] == [False, True, True, False, False]
     assert not any(is_compact(stage, tiny.recipe()) for stage in plan(tiny.recipe(), 6))
@@ -43,6 +43,7 @@ def test_they_start_as_vanilla_and_keep_their_share(kind: str):
     made = optimisation(kind)
     assert torch.equal(made.live.means, VANILLA.means)
     counts = [stats.count for stats in made.steps()]
+    assert len(counts) == 25
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == 36
 
@@ -69,3 +70,14 @@ def test_their_colours_have_vanillas_degree_whatever_the_students():
 def test_a_fork_contradicts_them():
     with pytest.raises(RecipeError, match=r"teachers\.fork = 20, teachers\.compact = 0\.4: .*set fork to 0"):
         check_recipe(having(teachers__compact=0.4)(tiny.recipe()))
+
+
+def test_they_have_their_size_by_half_of_their_steps_whenever_the_student_has_its():
+    late = having(student__simplify__start=20, student__simplify__stop=29)(COMPACT)
+    check_recipe(late)
+    counts = [stats.count for stats in optimisation("dropout", late).steps()]
+    assert (counts[11], counts[12]) == (90, 36)
+
+
+def test_their_steps_are_stretched_with_the_rest():
+    assert COMPACT.scaled(2).teachers.compact_steps == 50

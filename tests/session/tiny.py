@@ -104,15 +104,20 @@ def write(folder: Path, views: int = 9) -> Path:
 
 
 def compact_recipe() -> Recipe:
-    """The same with compact teachers, and a running mean of all weights but vanilla's."""
+    """The same with compact teachers, from which the student starts, and a mean of all weights but vanilla's."""
     made = recipe()
     optimise = dataclasses.replace(made.student.optimise, average=0.8)
     return dataclasses.replace(
         made,
         teachers=dataclasses.replace(
-            made.teachers, fork=0, compact=0.5, perturb=Perturb(4, 13, every=4), dropout=Dropout(0, 12)
+            made.teachers,
+            fork=0,
+            compact=0.5,
+            compact_steps=30,
+            perturb=Perturb(4, 13, every=4),
+            dropout=Dropout(0, 12),
         ),
-        student=dataclasses.replace(made.student, optimise=optimise),
+        student=dataclasses.replace(made.student, optimise=optimise, start="smallest"),
     )
 
 
