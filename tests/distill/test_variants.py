@@ -66,7 +66,7 @@ def test_photos_only_learns_from_nothing_else_and_keeps_the_route():
 
 def test_the_papers_schedules_keep_their_proportions():
     made = student_recipe(FAST, variant("paper"), "9").student
-    assert (made.simplify.start, made.simplify.mass_step) == (2000, 2667)
+    assert (made.simplify.start, made.simplify.mass_step) == (4000, 5333)
     assert (made.photo_weight, made.label_weight, made.route) == (0.6, 0.4, "points")
 
 
@@ -86,8 +86,8 @@ def test_joined_variants_change_both_and_keep_the_teachers():
 def test_unknown_and_contradicting_variants_are_refused():
     with pytest.raises(RecipeError, match=r'"best".*--variants list'):
         variant("base+best")
-    with pytest.raises(RecipeError, match="twins and one-teacher"):
-        variant("twins+one-teacher")
+    with pytest.raises(RecipeError, match="twins and forks"):
+        variant("twins+forks")
 
 
 def test_a_variant_with_other_steps_is_unfair():

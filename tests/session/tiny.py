@@ -104,7 +104,7 @@ def write(folder: Path, views: int = 9) -> Path:
 
 
 def compact_recipe() -> Recipe:
-    """The same with compact teachers, from which the student starts, and a mean of all weights but vanilla's."""
+    """The same with compact teachers, one of which the student starts from, and a running mean of weights."""
     made = recipe()
     optimise = dataclasses.replace(made.student.optimise, average=0.8)
     return dataclasses.replace(
