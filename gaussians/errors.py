@@ -34,3 +34,13 @@ class StorageError(DistilleryError):
 
 class TrainingError(DistilleryError):
     """An optimisation that cannot go on."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, whoever tried: Python, NumPy, Numba, or PyTorch on CPU or GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    # PyTorch's error is told by its name, as to import it would load it before --help; its CPU allocator
+    # has no type of its own.
+    named = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, RuntimeError) and (named or "can't allocate memory" in str(error))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gaussians.errors import DistilleryError
+from gaussians.errors import DistilleryError, is_out_of_memory
 
 if TYPE_CHECKING:
     from gaussians.cli.studio import OpenWindow  # it imports tyro, which takes its time
@@ -50,8 +50,7 @@ def main(arguments: Sequence[str], window: "OpenWindow | None" = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     except (MemoryError, RuntimeError) as error:
-        # PyTorch's own error is told by its name: to import it here would load PyTorch before --help.
-        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+        if not is_out_of_memory(error):
             raise
         print(f"error: {OUT_OF_MEMORY}", file=sys.stderr)
         return 2

@@ -14,7 +14,7 @@ from gaussians.distill.pipeline import LABELS, Stage
 from gaussians.distill.recipe import Recipe
 from gaussians.scene import Progress as SceneProgress
 from gaussians.scene import Scene
-from gaussians.session.events import Event, RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.events import BackedOff, Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.machine import device_name
 from gaussians.session.search import Search, TrialFinished
 
@@ -73,9 +73,21 @@ class Console:
             status.stop()
 
     def describe(
-        self, scene: Scene, recipe: Recipe, device: torch.device, directory: Path, within: float | None
+        self,
+        scene: Scene,
+        recipe: Recipe,
+        device: torch.device,
+        directory: Path,
+        within: float | None,
+        memory: Sequence[str] = (),
     ) -> None:
-        """Say what is about to be done; `within`: how many dB a search may lose."""
+        """Say what is about to be done.
+
+        Args:
+            scene, recipe, device, directory: of the run.
+            within: how many dB a search may lose; None: there is a budget.
+            memory: what the run does without, so that it fits.
+        """
         camera = scene.train[0].camera if scene.train else scene.test[0].camera
         budget = f"budget {recipe.student.budget}"
         if within is not None:
@@ -87,6 +99,7 @@ class Console:
             *(f"        {note}" for note in scene.notes),
             f"recipe  {recipe.name}, {budget}, seed {recipe.seed}",
             f"device  {device_name(device)}",
+            *(f"memory  {note}" for note in memory),
             f"run     {directory}",
         ]
         for line in lines:
@@ -103,6 +116,8 @@ class Console:
             def show(event: Event | TrialFinished) -> None:
                 if isinstance(event, TrialFinished):
                     self._err.print(_trial(event), markup=False, soft_wrap=True)
+                elif isinstance(event, BackedOff):
+                    self._err.print(f"warning: {event.text}", markup=False, soft_wrap=True)
                 else:
                     view.show(event)
 

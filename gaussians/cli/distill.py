@@ -23,6 +23,7 @@ from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
+from gaussians.session.memory_plan import as_fitted, fitted
 from gaussians.session.run import Run
 from gaussians.session.scenes import load_views
 from gaussians.session.search import Search, begin_search, parse_tolerance, searched_within
@@ -87,7 +88,10 @@ def distill(flags: Flags) -> int:
     within, device = _within(flags, directory), choose_device(plan.device)
     with console.loading(plan.scene) as progress:
         scene = load_views(plan.scene, plan.options, progress)
-    console.describe(scene, plan.recipe, device, directory.path, within)
+        notes: tuple[str, ...] = ()
+        if not directory.exists:
+            plan, scene, notes = fitted(plan, scene, device, progress)
+    console.describe(scene, plan.recipe, device, directory.path, within, notes)
     if not directory.exists:
         begin_search(directory, within, scene)
         directory.create(dataclasses.replace(plan, device=device.type))
@@ -194,14 +198,15 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
             f"{flags.out}: was begun on {plan.scene}, not on {flags.scene}; leave the scene out to resume"
         )
     options = flags.scene_flags.apply(plan.options)
-    recipe = plan.recipe
+    recipe = asked = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
         recipe = _recipe(flags, plan.recipe.name)
         recipe = _within_splat(recipe, plan.scene)
         if searched_within(directory) is not None:  # the budget is what the search finds, not the flags'
             recipe = having(student__budget=plan.recipe.student.budget)(recipe)
+        asked = as_fitted(plan.recipe, recipe)
     for name, wanted, there in (
-        ("the recipe", recipe, plan.recipe),
+        ("the recipe", recipe, asked),
         ("how the scene is read", options, plan.options),
         ("the teachers", _given_teachers(flags.teacher) or plan.teachers, plan.teachers),
     ):

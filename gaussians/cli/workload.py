@@ -68,14 +68,25 @@ def garden(file: Path) -> Workload:
 
 def demo() -> Workload:
     """As much work as garden's, made of the bundled demo's points: each has copies, scattered around it."""
+    return _of_demo("demo", _DEMO_COUNT, None)
+
+
+def sized(count: int, width: int, height: int) -> Workload:
+    """The same with so many Gaussians, the smaller the more there are, and an image of this size."""
+    return _of_demo("scale", count, (width, height))
+
+
+def _of_demo(name: str, count: int, size: tuple[int, int] | None) -> Workload:
     scene = load_scene(DEMO)
     rng = np.random.default_rng(0)
-    index = rng.integers(0, len(scene.points.xyz), _DEMO_COUNT)
+    index = rng.integers(0, len(scene.points.xyz), count)
     spacing = neighbour_distances(scene.points.xyz).mean(axis=1)[index, None]
-    scattered = scene.points.xyz[index] + _DEMO_JITTER * spacing * rng.standard_normal((_DEMO_COUNT, 3))
+    scattered = scene.points.xyz[index] + _DEMO_JITTER * spacing * rng.standard_normal((count, 3))
     camera = min((*scene.train, *scene.test), key=lambda view: view.name).camera
+    if size is not None:
+        camera = camera.resized(*size)
     rgb = (scene.points.rgb[index] / 255).astype(np.float32)
-    return _drawn("demo", scattered.astype(np.float32), rgb, camera, rng)
+    return _drawn(name, scattered.astype(np.float32), rgb, camera, rng)
 
 
 def _drawn(

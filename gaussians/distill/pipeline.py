@@ -63,9 +63,8 @@ def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, 
         given: names of teachers that are there already; with any, none is trained.
     """
     teachers = recipe.teachers
-    if recipe.student.poses.share > 0:
-        views += recipe.student.poses.count
-    student = [Stage(LABELS, ENSEMBLE, 0, views), Stage(STUDENT, STUDENT, 0, recipe.student.optimise.steps)]
+    labels = label_count(recipe, views)
+    student = [Stage(LABELS, ENSEMBLE, 0, labels), Stage(STUDENT, STUDENT, 0, recipe.student.optimise.steps)]
     if given:
         return (*(Stage(name, name, 0, 0) for name in given), *student)
     steps = teachers.optimise.steps
@@ -78,6 +77,12 @@ def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, 
     if fork > 0:
         stages.insert(0, Stage(TRUNK, teachers.kinds[0], 0, fork))
     return (*stages, *student)
+
+
+def label_count(recipe: Recipe, views: int) -> int:
+    """How many labels a run with so many training views renders."""
+    poses = recipe.student.poses
+    return views + (poses.count if poses.share > 0 else 0)
 
 
 def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:

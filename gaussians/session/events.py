@@ -50,6 +50,15 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True)
+class BackedOff:
+    """Memory was full, or nearly: the stage goes on from `step` with fewer Gaussians; `text` says so."""
+
+    stage: Stage
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """All is trained, written, read back and measured."""
 
@@ -57,4 +66,4 @@ class RunFinished:
     report: dict[str, Any]
 
 
-Event = StageStarted | StepDone | StageFinished | CheckpointSaved | RunFinished
+Event = StageStarted | StepDone | StageFinished | CheckpointSaved | BackedOff | RunFinished

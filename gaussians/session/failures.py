@@ -2,9 +2,7 @@
 
 import traceback
 
-import torch
-
-from gaussians.errors import DistilleryError
+from gaussians.errors import DistilleryError, is_out_of_memory
 from gaussians.session.messages import (
     Command,
     Export,
@@ -45,7 +43,7 @@ def failure(what: str, error: BaseException) -> Failed:
     if isinstance(error, DistilleryError):
         return Failed(what, str(error))
     details = "".join(traceback.format_exception(error))
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         advice = (
             "Memory is full. Close other programs, or read the scene at a lower resolution and lower "
             "densify.cap in the recipe."

@@ -88,6 +88,13 @@ def memory_in_use(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     if Path("/proc/self/statm").exists():
         return memory_of(os.getpid())
+    return peak_memory(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes in use at most since the process began: of the GPU, or of main memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     import resource  # not on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -9,6 +9,7 @@ from gaussians.distill.pipeline import ENSEMBLE, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import to_json
 from gaussians.scene import Scene
+from gaussians.session.backing_off import CAP
 from gaussians.session.machine import device_name, versions
 
 MODEL_KEYS = ("gaussians", "bytes", "psnr", "ssim", "flip", "lpips", "seconds", "peak_memory", "per_view")
@@ -36,6 +37,8 @@ def build_report(
         vanilla["seconds"] = round(vanilla["seconds"] + trunk["seconds"], 3)
         vanilla["peak_memory"] = max(vanilla["peak_memory"], trunk["peak_memory"])
     student = facts[STUDENT] or {}
+    # Stages that had to do with fewer Gaussians, for want of memory.
+    held = {name: stage[CAP] for name, stage in facts.items() if stage and CAP in stage}
     return {
         "models": models,
         "totals": {
@@ -44,6 +47,7 @@ def build_report(
             "student_share": models[STUDENT]["gaussians"] / vanilla["gaussians"],
             "budget": student["budget"],
             "disagreement": (facts[ENSEMBLE] or {})["disagreement"],
+            **({"held": held} if held else {}),
         },
         "scene": {
             "name": scene.name,

@@ -30,14 +30,17 @@ from gaussians.distill.pipeline import (
 )
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
+from gaussians.errors import is_out_of_memory
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene
 from gaussians.scene.cameras_json import write_cameras
+from gaussians.session.backing_off import BackingOff
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import SAVE_EVERY, SaveTimer, StageClock
 from gaussians.session.directory import RunDirectory
 from gaussians.session.events import (
+    BackedOff,
     CheckpointSaved,
     Event,
     RunFinished,
@@ -50,6 +53,7 @@ from gaussians.session.label_stage import labels_of, reweighable
 from gaussians.session.live import Live
 from gaussians.session.machine import memory_in_use
 from gaussians.session.measure import Probe, measured_ensemble, written
+from gaussians.session.memory import LowMemoryError, free_memory
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.picture import write_picture
 from gaussians.session.report import build_report
@@ -96,6 +100,7 @@ class Run:
         self._metrics = MetricsLog(directory.metrics)
         self._probe = Probe(scene, device)
         self._timer = SaveTimer(save_every)
+        self._backing_off = BackingOff(recipe, device)
         self._on_line, self._breathe = on_line, breathe
         self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
         self.history = History(directory.path / "history", recipe.student.optimise.steps)
@@ -142,7 +147,7 @@ class Run:
         self.directory.check_there()
         with self._timer.saving():
             self._metrics.sync()
-            facts = {"step": optimisation.step, **clock.facts()}
+            facts = {"step": optimisation.step, **clock.facts(), **self._backing_off.facts(stage)}
             self._checkpoints.save(stage.name, optimisation.state_dict(), facts)
 
     @property
@@ -199,21 +204,46 @@ class Run:
 
     def _train(self, stage: Stage, index: int) -> Iterator[Event]:
         self.directory.check_there()
+        labels = None
         if stage.name == STUDENT:
             labels = yield from self._labels(self.plan[index - 1], index - 1)
-            optimisation = self._student_optimisation(labels)
+        held = ""
+        while True:
+            optimisation, clock = self._prepared(stage, labels)
+            yield StageStarted(stage, index, len(self.plan), optimisation.step)
+            if held:
+                self._append(stage, optimisation.step, {"event": "backed off", "text": held})
+                yield BackedOff(stage, optimisation.step, held)
+            try:
+                yield from self._steps(stage, optimisation, clock)
+                break
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                held = self._hold(stage, optimisation, error)
+            self._current = None
+            del optimisation  # before it is made anew
+            free_memory(self.device)
+        yield StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
+
+    def _prepared(self, stage: Stage, labels: Labels | None) -> tuple[Optimisation, StageClock]:
+        """The stage's optimisation as its checkpoint has it, or at its first step."""
+        checkpoint = self._checkpoints.load(stage.name)
+        facts = None if checkpoint is None else checkpoint[1]
+        if facts is not None:
+            self._backing_off.take(stage, facts)
+        if labels is not None:
+            optimisation = self._student_optimisation(stage, labels)
         else:
             optimisation = self._teacher_optimisation(stage)
-        clock = StageClock(self.device)
-        checkpoint = self._checkpoints.load(stage.name)
         if checkpoint is not None:
             optimisation.load_state_dict(checkpoint[0])
-            clock = StageClock(self.device, checkpoint[1])
         elif stage.first > 0:
             trunk = self._checkpoints.load(TRUNK)
             assert trunk is not None, "the trunk is finished before a teacher forks from it"
             optimisation.load_state_dict(trunk[0])
-        del checkpoint
+        self._backing_off.shed(stage, optimisation)
+        clock = StageClock(self.device, facts)
         self._metrics.keep(lambda line: line["stage"] != stage.name or line["step"] <= optimisation.step)
         self._current = (stage, optimisation, clock)
         noted = last_weights(self._metrics.lines()) or label_weights(self.recipe, self.teachers)
@@ -221,35 +251,50 @@ class Run:
             self._note_weights()  # the change was made after the checkpoint: now it holds from there
         if stage.name == STUDENT:
             self.history.cut(optimisation.step)
-        yield StageStarted(stage, index, len(self.plan), optimisation.step)
+        return optimisation, clock
+
+    def _steps(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> Iterator[Event]:
+        """Train to the stage's end, saving now and then. Raises LowMemoryError, having saved."""
         for stats in optimisation.steps(until=stage.last):
             clock.step(stats.seconds, look_at_memory=stats.terms is not None)
             if stage.name == STUDENT and self.history.wants(stats.step):
                 self.directory.check_there()
                 self.history.add(stats.step, optimisation.model)
             yield self._log(stage, stats, optimisation.model)
+            if stats.terms is not None:
+                self._backing_off.look(stage)
             if self._timer.is_due and stats.step < stage.last:
                 self.save()
                 yield CheckpointSaved(stage, stats.step)
-        yield StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
+
+    def _hold(self, stage: Stage, optimisation: Optimisation, error: Exception) -> str:
+        """Decide to go on with fewer Gaussians, and say so. Raises TrainingError where that can't be."""
+        vanilla = self._checkpoints.finished(self.teachers[0]) or {}
+        step, count = optimisation.step, len(optimisation)
+        text = self._backing_off.hold(stage, step, count, vanilla.get("gaussians", 0), error)
+        if isinstance(error, LowMemoryError):
+            self.save()  # nothing has failed
+        return text
 
     def _teacher_optimisation(self, stage: Stage) -> Optimisation:
         """The trunk's or a teacher's, at step 0."""
-        if not is_compact(stage, self.recipe):
-            return teacher_optimisation(stage, self.scene, self.recipe, self.device)
-        return compact_teacher_optimisation(
-            stage, self.scene, self.recipe, self._splat(self.teachers[0]), self.device, self._breathe
-        )
+        recipe = self._backing_off.recipe(stage)
+        if not is_compact(stage, recipe):
+            return teacher_optimisation(stage, self.scene, recipe, self.device)
+        vanilla = self._splat(self.teachers[0])
+        return compact_teacher_optimisation(stage, self.scene, recipe, vanilla, self.device, self._breathe)
 
-    def _student_optimisation(self, labels: Labels) -> Optimisation:
+    def _student_optimisation(self, stage: Stage, labels: Labels) -> Optimisation:
         """The student's at step 0; of the teachers, those it needs are in memory meanwhile."""
         counts = {name: self._gaussians(name) for name in self.teachers}
         needed = dict.fromkeys((self.teachers[0], student_start(self.recipe, counts)))
         teachers = {name: self._splat(name) for name in needed}
-        return student_optimisation(self.scene, self.recipe, teachers, labels, self.device, self._breathe)
+        recipe = self._backing_off.recipe(stage)
+        return student_optimisation(self.scene, recipe, teachers, labels, self.device, self._breathe)
 
     def _gaussians(self, teacher: str) -> int:
         """How many a finished teacher has."""
+        self.directory.check_there()
         facts = self._checkpoints.finished(teacher)
         assert facts is not None, "teachers are finished before the student begins"
         return facts["gaussians"]
@@ -268,6 +313,7 @@ class Run:
     def _close(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> dict[str, Any]:
         """Write what the stage made, read it back, measure it, and mark the stage finished."""
         facts: dict[str, Any] = {"step": optimisation.step, "gaussians": len(optimisation), **clock.facts()}
+        facts |= self._backing_off.facts(stage)
         self.directory.check_there()
         if stage.name == TRUNK:
             self.save()

@@ -17,6 +17,7 @@ from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import Event
 from gaussians.session.gallery import Gallery
 from gaussians.session.ground import Ground
+from gaussians.session.memory_plan import as_fitted, plan_memory
 from gaussians.session.opening import Opened
 from gaussians.session.run import Run
 from gaussians.storage import replacing_folder
@@ -32,6 +33,9 @@ class Training:
         device: where.
         on_line: told of each line that is added to metrics.jsonl.
         breathe: called now and then in long work that yields no events.
+
+    Attributes:
+        notes: what a new run does without, so that it fits into memory.
 
     Raises:
         RecipeError: the recipe contradicts itself.
@@ -50,12 +54,18 @@ class Training:
     ) -> None:
         check_recipe(recipe)
         self.directory = RunDirectory(path)
-        plan = _plan(self.directory, recipe, ground, device)
+        plan, self.notes = _plan(self.directory, recipe, ground, device)
         self._held = ExitStack()
         self._held.enter_context(self.directory.locked())
         try:
             self.run = Run(
-                self.directory, ground.scene, recipe, device, plan.teachers, on_line=on_line, breathe=breathe
+                self.directory,
+                ground.scene,
+                plan.recipe,
+                device,
+                plan.teachers,
+                on_line=on_line,
+                breathe=breathe,
             )
         except BaseException:
             self._held.close()
@@ -93,22 +103,25 @@ class Training:
         self._held.close()
 
 
-def _plan(directory: RunDirectory, recipe: Recipe, ground: Ground, device: torch.device) -> RunPlan:
-    """Of the run in the directory, which is begun there if there is none."""
+def _plan(
+    directory: RunDirectory, recipe: Recipe, ground: Ground, device: torch.device
+) -> tuple[RunPlan, tuple[str, ...]]:
+    """Of the run in the directory, which is begun there if there is none; what it does without to fit."""
     if not directory.exists:
-        plan = RunPlan(ground.path, ground.options, recipe, device.type)
+        fitting = plan_memory(ground.scene, recipe, device, may_halve=False)
+        plan = RunPlan(ground.path, ground.options, fitting.recipe, device.type)
         directory.create(plan)
         _take_cameras_along(directory, ground)
-        return plan
+        return plan, fitting.notes
     plan = directory.load()
     if plan.scene.resolve() != ground.path.resolve():
         raise RunError(f"{directory.path}: holds a run on {plan.scene}; choose another folder for this one")
-    if plan.recipe != recipe:
+    if recipe not in (plan.recipe, as_fitted(plan.recipe, recipe)):
         raise RunError(
             f"{directory.path}: holds a run of another recipe ({plan.recipe.name}); "
             "open it to go on with it, or choose another folder"
         )
-    return plan
+    return plan, ()
 
 
 def _take_cameras_along(directory: RunDirectory, ground: Ground) -> None:

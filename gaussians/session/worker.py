@@ -9,7 +9,7 @@ import torch
 from gaussians.errors import RecipeError, RunError, StorageError
 from gaussians.session.announcer import Announcer
 from gaussians.session.command_thread import CommandThread
-from gaussians.session.events import Event, RunFinished, StageFinished, StageStarted, StepDone
+from gaussians.session.events import BackedOff, Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.exporting import export
 from gaussians.session.failures import failed_command, failure
 from gaussians.session.gallery import Gallery, checked_weights
@@ -21,6 +21,7 @@ from gaussians.session.messages import (
     Command,
     Continue,
     Export,
+    Failed,
     Look,
     MetricsLogged,
     OpenRun,
@@ -152,8 +153,10 @@ class Worker(CommandThread):
             return
         gallery = training.gallery(opened)
         gallery.live = self._live
+        if training.notes:
+            self._outbox.put(Failed("Memory is short; the run does with less", "; ".join(training.notes)))
         self._training = training
-        self._opened = opened.training_in(training.directory.path, command.recipe, gallery)
+        self._opened = opened.training_in(training.directory.path, training.run.recipe, gallery)
         if gallery is not opened.gallery:
             self._painter.show(gallery)
         self._enter(State.TRAINING)
@@ -172,6 +175,8 @@ class Worker(CommandThread):
         except Exception as error:  # the thread outlives whatever goes wrong
             self._fail(training, error)
             return None
+        if isinstance(event, BackedOff):
+            self._outbox.put(Failed("Memory is full; the run goes on", event.text))
         if isinstance(event, StageFinished):
             keep_finished(self._gallery(), training.directory, event.stage, event.facts)
         self._outbox.put(Progressed(event))

@@ -1,0 +1,112 @@
+"""`bench scale`: what a training step and a preview cost against Gaussians and image size.
+
+Every point is measured in a process of its own, so that its peak of memory is its own.
+"""
+
+import multiprocessing
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from gaussians.cli.workload import sized
+from gaussians.kernels import workers
+from gaussians.model import SH_C0, Gaussians
+from gaussians.raster import rasterize
+from gaussians.scene.types import View
+from gaussians.session.machine import peak_memory
+from gaussians.train.optimisation import Optimisation
+from gaussians.train.recipe import Densify, Optimise
+
+COUNTS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
+SIZES = ((480, 270), (960, 540), (1920, 1080))
+FULL_HD, MANY = (1920, 1080), 300_000  # the size at which counts vary, and the count at which sizes do
+WARM_UPS, RUNS = 2, 5
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one process measures."""
+
+    count: int
+    width: int
+    height: int
+    device: str
+
+
+def bench_scale(
+    device: torch.device,
+    counts: tuple[int, ...] = COUNTS,
+    sizes: tuple[tuple[int, int], ...] = SIZES,
+) -> list[dict[str, Any]]:
+    """A line a point: gaussians, width, height, step_ms, preview_ms (medians), peak_bytes, save_ms.
+
+    Counts vary at 1920x1080 and sizes at 300 000 Gaussians; Gaussians shrink as they become more, as in
+    training. SH of degree 3. The peak is that of the whole process, a checkpoint's copies included.
+
+    Args:
+        device: where.
+        counts, sizes: to measure at.
+    """
+    points = [Point(count, *FULL_HD, device.type) for count in counts]
+    points += [Point(MANY, *size, device.type) for size in sizes if size != FULL_HD]
+    return [_apart(point) for point in points]
+
+
+def _apart(point: Point) -> dict[str, Any]:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(measured, (point,))
+
+
+def measured(point: Point) -> dict[str, Any]:
+    """A point's line, by this process."""
+    device = torch.device(point.device)
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    workers()
+    work = sized(point.count, point.width, point.height)
+    photo = np.random.default_rng(1).integers(0, 256, (point.height, point.width, 3), dtype=np.uint8)
+    colors = torch.from_numpy(work.colors)
+    gaussians = Gaussians(
+        means=torch.from_numpy(work.means),
+        quats=torch.from_numpy(work.quats),
+        log_scales=torch.from_numpy(work.scales).log(),
+        logit_opacities=torch.from_numpy(work.opacities).logit(),
+        sh0=((colors - 0.5) / SH_C0)[:, None],
+        shN=torch.zeros(len(colors), 15, 3),
+    )
+    recipe = Optimise(sh_every=0, densify=Densify(start=0, stop=0), log_every=1)
+    training = Optimisation(
+        gaussians, [View("photo", work.camera, photo)], recipe,
+        extent=1.0, background=(0.0, 0.0, 0.0), seed=0, stream="scale", device=device,
+    )  # fmt: skip
+    del gaussians, colors
+
+    def step() -> None:
+        next(training.steps(until=training.step + 1))
+        wait()
+
+    def preview() -> None:
+        with torch.no_grad():
+            rasterize(**training.model.render_args(), **work.camera.tensors(device))
+        wait()
+
+    line = {"gaussians": point.count, "width": point.width, "height": point.height}
+    line |= {"step_ms": _median_ms(step), "preview_ms": _median_ms(preview)}
+    state = training.state_dict()
+    return line | {
+        "checkpoint_bytes": sum(t.nbytes for t in state.values()),
+        "peak_bytes": peak_memory(device),
+    }
+
+
+def _median_ms(action: Any) -> float:
+    times = []
+    for _ in range(WARM_UPS + RUNS):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return 1e3 * median(times[WARM_UPS:])
