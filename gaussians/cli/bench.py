@@ -11,6 +11,7 @@ from rich.table import Table
 from gaussians.cli.bench_distill import bench_distill
 from gaussians.cli.bench_gui import bench_gui
 from gaussians.cli.bench_raster import bench_raster
+from gaussians.cli.bench_scale import bench_scale
 from gaussians.cli.bench_train import bench_train
 from gaussians.cli.console import Console
 from gaussians.cli.distill import DEMO
@@ -25,8 +26,13 @@ from gaussians.session.equipment import machine_facts
 from gaussians.session.machine import choose_device
 from gaussians.storage import write_json
 
-DESCRIPTION = "Measure this machine: rasterizer, training steps part by part, the whole pipeline, the studio."
-_WHAT = tyro.conf.arg(metavar="raster|train|distill|gui", help_behavior_hint="(default: raster and train)")
+DESCRIPTION = (
+    "Measure this machine: rasterizer, training part by part, the whole pipeline, scale, the studio."
+)
+_KINDS = Literal["raster", "train", "distill", "scale", "gui"]
+_WHAT = tyro.conf.arg(
+    metavar="raster|train|distill|scale|gui", help_behavior_hint="(default: raster and train)"
+)
 _DEMO = "(default: the demo)"
 
 
@@ -34,10 +40,11 @@ _DEMO = "(default: the demo)"
 class Flags:
     """The flags of `bench`."""
 
-    what: Annotated[Literal["raster", "train", "distill", "gui"] | None, tyro.conf.Positional, _WHAT] = None
+    what: Annotated[_KINDS | None, tyro.conf.Positional, _WHAT] = None
     """raster: the CPU rasterizer on a fixed workload; train: training steps; distill: a whole distillation
-    beside its own vanilla teacher; gui: the studio on a virtual display, by real input events (about five
-    minutes). The machine should do nothing else."""
+    beside its own vanilla teacher; scale: a step, a preview and memory at 10 000 to 2 million Gaussians and
+    up to 1920x1080; gui: the studio on a virtual display, by real input events (about five minutes). The
+    machine should do nothing else."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write all numbers to this file."""
     garden: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -88,6 +95,9 @@ def run(arguments: list[str]) -> int:
         else:
             results["train"] = bench_train(scene, device)
             console.print(_train_table(results["train"]))
+    if flags.what == "scale":
+        results["scale"] = bench_scale(device)
+        console.print(_scale_table(results["scale"]))
     if flags.what == "gui":
         folder = absolute(flags.scene or DEMO)
         results["gui"] = bench_gui(folder, flags.device, _size(flags.size), flags.minutes)
@@ -129,6 +139,16 @@ def _train_table(train: dict[str, Any]) -> Table:
     table = plain_table(f"{train['scene']}: {rate}, {count}", "ms")
     for part, milliseconds in train["parts_ms"].items():
         table.add_row(part.replace("_", " "), f"{milliseconds:.2f}")
+    return table
+
+
+def _scale_table(lines: list[dict[str, Any]]) -> Table:
+    table = plain_table("Gaussians", "size", "step, ms", "preview, ms", "ns a Gaussian and step", "peak, GB")
+    for line in lines:
+        count, step = line["gaussians"], line["step_ms"]
+        size, preview = f"{line['width']}x{line['height']}", f"{line['preview_ms']:.0f}"
+        peak = f"{line['peak_bytes'] / 1e9:.2f}"
+        table.add_row(f"{count:,}", size, f"{step:.0f}", preview, f"{1e6 * step / count:.0f}", peak)
     return table
 
 

@@ -5,6 +5,7 @@ Every point is measured in a process of its own, so that its peak of memory is i
 
 import multiprocessing
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gaussians.camera import Camera
 from gaussians.cli.workload import sized
 from gaussians.kernels import workers
 from gaussians.model import SH_C0, Gaussians
@@ -23,7 +25,7 @@ from gaussians.train.recipe import Densify, Optimise
 
 COUNTS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 SIZES = ((480, 270), (960, 540), (1920, 1080))
-FULL_HD, MANY = (1920, 1080), 300_000  # the size at which counts vary, and the count at which sizes do
+MANY = 300_000  # Gaussians at which sizes vary
 WARM_UPS, RUNS = 2, 5
 
 
@@ -42,17 +44,17 @@ def bench_scale(
     counts: tuple[int, ...] = COUNTS,
     sizes: tuple[tuple[int, int], ...] = SIZES,
 ) -> list[dict[str, Any]]:
-    """A line a point: gaussians, width, height, step_ms, preview_ms (medians), peak_bytes, save_ms.
+    """A line a point: gaussians, width, height, step_ms, preview_ms (medians), checkpoint_bytes, peak_bytes.
 
-    Counts vary at 1920x1080 and sizes at 300 000 Gaussians; Gaussians shrink as they become more, as in
-    training. SH of degree 3. The peak is that of the whole process, a checkpoint's copies included.
+    Counts vary at the largest size and sizes at 300 000 Gaussians; Gaussians shrink as they become more, as
+    in training. SH of degree 3. The peak is that of the whole process, a checkpoint's copies included.
 
     Args:
         device: where.
-        counts, sizes: to measure at.
+        counts, sizes: to measure at; the largest size comes last.
     """
-    points = [Point(count, *FULL_HD, device.type) for count in counts]
-    points += [Point(MANY, *size, device.type) for size in sizes if size != FULL_HD]
+    points = [Point(count, *sizes[-1], device.type) for count in counts]
+    points += [Point(MANY, *size, device.type) for size in sizes[:-1]]
     return [_apart(point) for point in points]
 
 
@@ -67,6 +69,25 @@ def measured(point: Point) -> dict[str, Any]:
     device = torch.device(point.device)
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     workers()
+    camera, training = _training(point, device)
+
+    def step() -> None:
+        next(training.steps(until=training.step + 1))
+        wait()
+
+    def preview() -> None:
+        with torch.no_grad():
+            rasterize(**training.model.render_args(), **camera.tensors(device))
+        wait()
+
+    line = {"gaussians": point.count, "width": point.width, "height": point.height}
+    line |= {"step_ms": _median_ms(step), "preview_ms": _median_ms(preview)}
+    checkpoint = sum(tensor.nbytes for tensor in training.state_dict().values())
+    return line | {"checkpoint_bytes": checkpoint, "peak_bytes": peak_memory(device)}
+
+
+def _training(point: Point, device: torch.device) -> tuple[Camera, Optimisation]:
+    """An optimisation of so many Gaussians on one view of noise, which neither grow nor go."""
     work = sized(point.count, point.width, point.height)
     photo = np.random.default_rng(1).integers(0, 256, (point.height, point.width, 3), dtype=np.uint8)
     colors = torch.from_numpy(work.colors)
@@ -83,27 +104,10 @@ def measured(point: Point) -> dict[str, Any]:
         gaussians, [View("photo", work.camera, photo)], recipe,
         extent=1.0, background=(0.0, 0.0, 0.0), seed=0, stream="scale", device=device,
     )  # fmt: skip
-    del gaussians, colors
-
-    def step() -> None:
-        next(training.steps(until=training.step + 1))
-        wait()
-
-    def preview() -> None:
-        with torch.no_grad():
-            rasterize(**training.model.render_args(), **work.camera.tensors(device))
-        wait()
-
-    line = {"gaussians": point.count, "width": point.width, "height": point.height}
-    line |= {"step_ms": _median_ms(step), "preview_ms": _median_ms(preview)}
-    state = training.state_dict()
-    return line | {
-        "checkpoint_bytes": sum(t.nbytes for t in state.values()),
-        "peak_bytes": peak_memory(device),
-    }
+    return work.camera, training
 
 
-def _median_ms(action: Any) -> float:
+def _median_ms(action: Callable[[], None]) -> float:
     times = []
     for _ in range(WARM_UPS + RUNS):
         began = time.perf_counter()
