@@ -1,4 +1,4 @@
-"""How much main memory there is."""
+"""How much main memory there is, and how much of it we use."""
 
 import ctypes
 import os
@@ -30,3 +30,19 @@ def _windows_memory() -> int:
     ctypes.cast(status, ctypes.POINTER(ctypes.c_uint32))[0] = ctypes.sizeof(status)
     kernel32 = getattr(ctypes, "windll").kernel32  # noqa: B009 - absent elsewhere
     return int(status[1]) if kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else 0
+
+
+def peak_memory() -> int:
+    """Bytes of main memory this process had in use at most; 0: unknown, as on Windows."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage: there the parent's memory at the start counts as the child's own.
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        return 0
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -12,6 +12,7 @@ from gaussians.cli.bench_distill import bench_distill
 from gaussians.cli.bench_gui import bench_gui
 from gaussians.cli.bench_raster import bench_raster
 from gaussians.cli.bench_train import bench_train
+from gaussians.cli.bench_views import bench_views
 from gaussians.cli.console import Console
 from gaussians.cli.distill import DEMO
 from gaussians.cli.flags import absolute, parse
@@ -26,7 +27,9 @@ from gaussians.session.machine import choose_device
 from gaussians.storage import write_json
 
 DESCRIPTION = "Measure this machine: rasterizer, training steps part by part, the whole pipeline, the studio."
-_WHAT = tyro.conf.arg(metavar="raster|train|distill|gui", help_behavior_hint="(default: raster and train)")
+_WHAT = tyro.conf.arg(
+    metavar="raster|train|distill|gui|views", help_behavior_hint="(default: raster and train)"
+)
 _DEMO = "(default: the demo)"
 
 
@@ -34,10 +37,12 @@ _DEMO = "(default: the demo)"
 class Flags:
     """The flags of `bench`."""
 
-    what: Annotated[Literal["raster", "train", "distill", "gui"] | None, tyro.conf.Positional, _WHAT] = None
+    what: Annotated[
+        Literal["raster", "train", "distill", "gui", "views"] | None, tyro.conf.Positional, _WHAT
+    ] = None
     """raster: the CPU rasterizer on a fixed workload; train: training steps; distill: a whole distillation
     beside its own vanilla teacher; gui: the studio on a virtual display, by real input events (about five
-    minutes). The machine should do nothing else."""
+    minutes); views: loading captures of 10 to 2000 photos. The machine should do nothing else."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write all numbers to this file."""
     garden: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -92,6 +97,9 @@ def run(arguments: list[str]) -> int:
         folder = absolute(flags.scene or DEMO)
         results["gui"] = bench_gui(folder, flags.device, _size(flags.size), flags.minutes)
         console.print(_gui_table(results["gui"]))
+    if flags.what == "views":
+        results["views"] = bench_views()
+        console.print(_views_table(results["views"]))
     console.print(_machine_line(machine), markup=False)
     if flags.json is not None:
         write_json(flags.json, results)
@@ -165,6 +173,19 @@ def _gui_table(gui: dict[str, Any]) -> Table:
         memory = gui["memory"]
         slope = f"{memory['mib_per_hour']:+.0f} ± {memory['mib_per_hour_error']:.0f} MiB/h"
         table.add_row(f"memory, {memory['minutes']:g} minutes", slope, "flat")
+    return table
+
+
+def _views_table(points: list[dict[str, Any]]) -> Table:
+    table = plain_table("photos", "in memory at most", "s", "peak MB", "of that before")
+    for point in points:
+        bound = point["photo_memory_mb"]
+        table.add_row(
+            f"{point['views']}, {point['pixel_bytes'] / 1e6:.0f} MB",
+            "all" if bound is None else f"{bound:g} MB",
+            f"{point['seconds']:.2f}",
+            *(f"{point[key] / 1e6:.0f}" for key in ("peak_bytes", "base_bytes")),
+        )
     return table
 
 
