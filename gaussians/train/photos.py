@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from gaussians.scene.types import View
 
+_Kind = Literal["image", "mask", "alpha"]
+_KINDS: tuple[_Kind, ...] = get_args(_Kind)
 _SHARE = 0.5  # of a GPU's free memory that photos may take: the Gaussians are there already, but grow
 
 
@@ -31,6 +33,11 @@ class Photos:
             room = _SHARE * torch.cuda.mem_get_info(self._device)[0]
         self._room = float("inf") if room is None else room
         self._kept: dict[tuple[str, int], Tensor] = {}
+        if self._device.type == "cpu":
+            # All at once: small objects made between a step's large ones keep the heap from shrinking.
+            for view in range(len(views)):
+                for kind in _KINDS:
+                    self._placed(kind, view)
 
     def __len__(self) -> int:
         return len(self._views)
@@ -49,7 +56,7 @@ class Photos:
         """[H, W] uint8; None: the photo has no transparency."""
         return self._placed("alpha", view)
 
-    def _placed(self, kind: Literal["image", "mask", "alpha"], view: int) -> Tensor | None:
+    def _placed(self, kind: _Kind, view: int) -> Tensor | None:
         known = self._kept.get((kind, view))
         if known is not None:
             return known
