@@ -35,7 +35,7 @@ class Shelf:
 
     def __init__(self, most_bytes: float, folder: Path) -> None:
         self._most, self._folder = most_bytes, folder
-        self._bytes = 0
+        self._bytes = self._end = 0  # of all views; of the file
         self._held: list[View] = []
         self._written: list[_Written] = []
         self._file: IO[bytes] | None = None
@@ -102,10 +102,10 @@ class Shelf:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._file = tempfile.TemporaryFile(dir=self._folder, prefix="photos-")  # noqa: SIM115 - see __exit__
             for view in self._held:
-                start, starts = self._file.tell(), {}
+                starts = {}
                 for name, plane in _planes(view).items():
-                    starts[name] = start
-                    start += self._file.write(np.ascontiguousarray(plane).view(np.uint8).data)
+                    starts[name] = self._end
+                    self._end += self._file.write(np.ascontiguousarray(plane).view(np.uint8).data)
                 self._written.append(_Written(view.name, view.camera, starts))
         except OSError as error:
             raise self._problem(error) from error
