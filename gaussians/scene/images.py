@@ -46,8 +46,15 @@ class Finish:
 
 
 def read_headers(shots: Sequence[Shot]) -> list[Header]:
-    """The headers of all photos; the first bad file raises SceneError."""
-    return list(in_threads(lambda shot: read_header(shot.path), shots))
+    """The headers of all photos; the first bad file, photo or mask, raises SceneError."""
+    return list(in_threads(_header, shots))
+
+
+def _header(shot: Shot) -> Header:
+    header = read_header(shot.path)
+    if shot.mask is not None:
+        read_header(shot.mask)
+    return header
 
 
 def load_views(

@@ -167,6 +167,16 @@ def test_a_photo_of_another_shape_is_told_before_any_is_decoded(tmp_path: Path) 
     assert told == []
 
 
+def test_a_mask_that_is_no_image_is_told_before_any_photo_is_decoded(tmp_path: Path) -> None:
+    write_colmap(tmp_path, pinholes(6))
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/photo_05.png").write_text("not an image")
+    told: list[int] = []
+    with pytest.raises(SceneError, match=r"masks.photo_05\.png: .*not an image in a known format"):
+        load_scene(tmp_path, BOUNDED, lambda what, done, total: told.append(done))
+    assert told == []
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
 def test_a_full_disk_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
