@@ -92,7 +92,7 @@ class Shelf:
             return ()
         return (
             f"photos take {_megabytes(self._bytes)}, more than the {_megabytes(self._most)} of memory for "
-            f"them: in a temporary file in {self._folder}",
+            "them: in a temporary file in the user's cache",
         )
 
     def _write_down(self) -> None:

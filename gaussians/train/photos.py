@@ -24,13 +24,13 @@ class Photos:
     Args:
         views: the training views.
         device: where they are wanted.
-        room: bytes of another device that they may take; None: half of what is free.
+        room: bytes of another device that they may take; None: half of a GPU's that no tensor has.
     """
 
     def __init__(self, views: Sequence[View], device: torch.device | str, room: float | None = None) -> None:
         self._views, self._device = views, torch.device(device)
         if room is None and self._device.type == "cuda":
-            room = _SHARE * torch.cuda.mem_get_info(self._device)[0]
+            room = _SHARE * _free(self._device)
         self._room = float("inf") if room is None else room
         self._kept: dict[tuple[str, int], Tensor] = {}
         if self._device.type == "cpu":
@@ -68,6 +68,12 @@ class Photos:
             self._room -= pixels.nbytes
             self._kept[kind, view] = placed
         return placed
+
+
+def _free(gpu: torch.device) -> int:
+    """Bytes that no tensor has: PyTorch keeps those of earlier ones for later ones."""
+    kept = torch.cuda.memory_reserved(gpu) - torch.cuda.memory_allocated(gpu)
+    return torch.cuda.mem_get_info(gpu)[0] + kept
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:

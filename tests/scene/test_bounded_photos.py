@@ -78,7 +78,7 @@ def test_the_pixels_are_the_same(tmp_path: Path, resolution: str | None, memory_
     np.testing.assert_array_equal(whole.points.xyz, bounded.points.xyz)
     added = set(bounded.notes) - set(whole.notes)
     assert len(added) == 1
-    assert re.fullmatch(r"photos take \d+ MB, more than the 0 MB of memory .*photos", added.pop())
+    assert re.fullmatch(r"photos take \d+ MB, more than the 0 MB of memory .*cache", added.pop())
 
 
 def test_they_are_read_only(tmp_path: Path) -> None:
