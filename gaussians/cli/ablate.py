@@ -140,7 +140,7 @@ def _planned(flags: Flags, directory: AblationDirectory) -> AblationPlan:
                 f"{directory.path}: these flags would change {name} of an ablation that is under way; "
                 "leave them out, or choose another --out"
             )
-    return dataclasses.replace(there.extended(asked), device=asked.device)
+    return dataclasses.replace(there.extended(asked), device=asked.device, options=options)
 
 
 def _recipe(flags: Flags, there: AblationPlan | None) -> Recipe:

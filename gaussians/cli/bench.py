@@ -13,6 +13,7 @@ from gaussians.cli.bench_gui import bench_gui
 from gaussians.cli.bench_raster import bench_raster
 from gaussians.cli.bench_scale import bench_scale
 from gaussians.cli.bench_train import bench_train
+from gaussians.cli.bench_views import bench_views
 from gaussians.cli.console import Console
 from gaussians.cli.distill import DEMO
 from gaussians.cli.flags import absolute, parse
@@ -43,8 +44,8 @@ class Flags:
     what: Annotated[_KINDS | None, tyro.conf.Positional, _WHAT] = None
     """raster: the CPU rasterizer on a fixed workload; train: training steps; distill: a whole distillation
     beside its own vanilla teacher; scale: a step, a preview and memory at 10 000 to 2 million Gaussians and
-    up to 1920x1080; gui: the studio on a virtual display, by real input events (about five minutes). The
-    machine should do nothing else."""
+    up to 1920x1080, and loading 10 to 2000 photos; gui: the studio on a virtual display, by real input events
+    (about five minutes). The machine should do nothing else."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write all numbers to this file."""
     garden: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -96,8 +97,9 @@ def run(arguments: list[str]) -> int:
             results["train"] = bench_train(scene, device)
             console.print(_train_table(results["train"]))
     if flags.what == "scale":
-        results["scale"] = bench_scale(device)
-        console.print(_scale_table(results["scale"]))
+        results["scale"] = {"steps": bench_scale(device), "views": bench_views()}
+        console.print(_scale_table(results["scale"]["steps"]))
+        console.print(_views_table(results["scale"]["views"]))
     if flags.what == "gui":
         folder = absolute(flags.scene or DEMO)
         results["gui"] = bench_gui(folder, flags.device, _size(flags.size), flags.minutes)
@@ -185,6 +187,19 @@ def _gui_table(gui: dict[str, Any]) -> Table:
         memory = gui["memory"]
         slope = f"{memory['mib_per_hour']:+.0f} ± {memory['mib_per_hour_error']:.0f} MiB/h"
         table.add_row(f"memory, {memory['minutes']:g} minutes", slope, "flat")
+    return table
+
+
+def _views_table(points: list[dict[str, Any]]) -> Table:
+    table = plain_table("photos", "in memory at most", "s", "peak MB", "of that before")
+    for point in points:
+        bound = point["photo_memory_mb"]
+        table.add_row(
+            f"{point['views']}, {point['pixel_bytes'] / 1e6:.0f} MB",
+            "all" if bound is None else f"{bound:g} MB",
+            f"{point['seconds']:.2f}",
+            *(f"{point[key] / 1e6:.0f}" for key in ("peak_bytes", "base_bytes")),
+        )
     return table
 
 

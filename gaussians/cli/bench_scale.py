@@ -6,6 +6,7 @@ Every point is measured in a process of its own, so that its peak of memory is i
 import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -16,10 +17,10 @@ import torch
 from gaussians.camera import Camera
 from gaussians.cli.workload import sized
 from gaussians.kernels import workers
+from gaussians.memory import peak_memory
 from gaussians.model import SH_C0, Gaussians
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
-from gaussians.session.machine import peak_memory
 from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import Densify, Optimise
 
@@ -59,9 +60,9 @@ def bench_scale(
 
 
 def _apart(point: Point) -> dict[str, Any]:
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(measured, (point,))
+    # Unlike multiprocessing's own pool, this one lets the process end by itself and doesn't kill it.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measured, point).result()
 
 
 def measured(point: Point) -> dict[str, Any]:
@@ -83,7 +84,8 @@ def measured(point: Point) -> dict[str, Any]:
     line = {"gaussians": point.count, "width": point.width, "height": point.height}
     line |= {"step_ms": _median_ms(step), "preview_ms": _median_ms(preview)}
     checkpoint = sum(tensor.nbytes for tensor in training.state_dict().values())
-    return line | {"checkpoint_bytes": checkpoint, "peak_bytes": peak_memory(device)}
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory()
+    return line | {"checkpoint_bytes": checkpoint, "peak_bytes": peak}
 
 
 def _training(point: Point, device: torch.device) -> tuple[Camera, Optimisation]:

@@ -215,7 +215,8 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
                 f"{flags.out}: these flags would change {name} of a run that is under way; "
                 "resume without them, or choose another --out"
             )
-    return dataclasses.replace(plan, device=flags.device or plan.device), directory
+    # The options may differ in the memory for photos, which no run remembers.
+    return dataclasses.replace(plan, options=options, device=flags.device or plan.device), directory
 
 
 def free_directory(name: str) -> Path:

@@ -22,6 +22,8 @@ class SceneFlags:
     """Hold out these images instead, by name."""
     background: str | None = None
     """What lies behind transparent pixels: auto, white, black or #rrggbb."""
+    photo_memory_mb: Annotated[float | None, tyro.conf.arg(metavar="MB")] = None
+    """Keep decoded photos of more than this in a temporary file (default: a quarter of main memory)."""
 
     def apply(self, options: SceneOptions) -> SceneOptions:
         """The options with those flags that were given in their place."""

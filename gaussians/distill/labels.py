@@ -6,7 +6,9 @@ Labels are stored with 8 bits a channel, as the photos are: the error is at most
 (79.4 dB), but takes twice the memory.
 """
 
+import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from gaussians.errors import RecipeError
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
 from gaussians.storage import replacing
+from gaussians.train.photos import as_tensor
 
 _FORMAT = b"soft labels 1: uint8 RGB of every view, then float32 disagreement of every view"
 _SUFFIX = ".labels"
@@ -84,9 +87,14 @@ class SoftLabels:
 
     def image(self, view: int) -> Tensor:
         """[H, W, 3] uint8 on the CPU, the label of a training view by its index."""
-        sizes = [3 * height * width for height, width in self.shapes[: view + 1]]
-        stored = np.array(self.pixels[sum(sizes[:-1]) : sum(sizes)])  # a copy, as the map cannot be written
+        start, end = self._bounds[view : view + 2]
+        stored = np.array(self.pixels[start:end])  # a copy, as the map cannot be written
         return torch.from_numpy(stored).reshape(*self.shapes[view], 3)
+
+    @functools.cached_property
+    def _bounds(self) -> list[int]:
+        """Where each label begins, and where the last one ends."""
+        return [0, *itertools.accumulate(3 * height * width for height, width in self.shapes)]
 
     def label(self, view: int) -> Tensor:
         """[H, W, 3] float32 in [0, 1] on the CPU, the label of a training view by its index."""
@@ -192,7 +200,7 @@ def render_label(
     label = _combined(stack, mean, blending.combine)
     if blending.agreement > 0 and view < len(blending.photos):
         trusted = torch.exp(-variance.mean(dim=-1, keepdim=True) / blending.agreement**2)
-        label = trusted * label + (1 - trusted) * torch.from_numpy(blending.photos[view]) / 255
+        label = trusted * label + (1 - trusted) * as_tensor(blending.photos[view]) / 255
     return (label * 255).round().to(torch.uint8).numpy(), float(variance.sqrt().mean())
 
 

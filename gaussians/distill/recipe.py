@@ -159,7 +159,8 @@ class Recipe:
             return dataclasses.replace(config, every=max(1, scale_steps(config.every, factor)))
 
         teachers = dataclasses.replace(
-            moved(self.teachers, "fork", "compact_steps"),
+            moved(self.teachers, "fork"),
+            compact_steps=max(1, scale_steps(self.teachers.compact_steps, factor)),
             optimise=self.teachers.optimise.scaled(factor),
             perturb=paced(moved(self.teachers.perturb, "start", "stop")),
             dropout=moved(self.teachers.dropout, "start", "stop"),

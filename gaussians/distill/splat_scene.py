@@ -12,6 +12,7 @@ from gaussians.io import read_splat
 from gaussians.model import SH_C0, Gaussians
 from gaussians.scene.load import background_color, scene_extent
 from gaussians.scene.resolution import Resolution
+from gaussians.scene.shelf import Shelf
 from gaussians.scene.split import choose_test
 from gaussians.scene.types import Points, Progress, Scene, SceneOptions, View
 from gaussians.train.evaluate import render_view
@@ -31,8 +32,9 @@ def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = N
     Raises:
         SplatError: the file can't be read, or holds no Gaussians.
         SceneError, RecipeError: options that make no sense.
+        StorageError: renders beyond the bound on memory could not be written.
     """
-    resolution = Resolution.parse(options.resolution)
+    resolution, shelf = Resolution.parse(options.resolution), Shelf.of(options)
     background = background_color(options.background)
     gaussians = read_splat(path)
     if not len(gaussians):
@@ -42,12 +44,13 @@ def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = N
     cameras, note = splat_cameras(path, gaussians, options.seed)
     names = [f"pose {index:04}" for index in range(len(cameras))]
     test, test_note = choose_test(names, None, options)
-    views = []
-    for done, (name, camera) in enumerate(zip(names, cameras, strict=True)):
-        if progress is not None:
-            progress("rendering poses", done, len(cameras))
-        smaller = camera.resized(*resolution.size(camera.width, camera.height, 1.0))
-        views.append(View(name, smaller, _picture(gaussians, smaller, background)))
+    with shelf:
+        for done, (name, camera) in enumerate(zip(names, cameras, strict=True)):
+            if progress is not None:
+                progress("rendering poses", done, len(cameras))
+            smaller = camera.resized(*resolution.size(camera.width, camera.height, 1.0))
+            shelf.put(View(name, smaller, _picture(gaussians, smaller, background)))
+        views, memory_notes = shelf.views(), shelf.notes
     return Scene(
         name=path.stem,
         path=path,
@@ -56,7 +59,7 @@ def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = N
         points=_points(gaussians, path.name),
         background=background,
         extent=scene_extent(views),
-        notes=(f"no photos: views are renders of {path.name}", note, test_note),
+        notes=(f"no photos: views are renders of {path.name}", note, test_note, *memory_notes),
     )
 
 

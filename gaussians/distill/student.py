@@ -12,6 +12,7 @@ from gaussians.model import Gaussians
 from gaussians.scene.types import View
 from gaussians.train.losses import color_losses
 from gaussians.train.objective import Objective, Rendered
+from gaussians.train.photos import Photos
 
 
 class StudentObjective(Objective):
@@ -26,7 +27,7 @@ class StudentObjective(Objective):
             `student.label_weight` is 0 and no step is at an unseen pose.
         student: the weights.
         structure: the structural loss, evaluated every `student.structure.every` steps; None: none.
-        device: where the photos are kept, as they are: 8 bits a channel.
+        device: where to train.
     """
 
     def __init__(
@@ -37,10 +38,7 @@ class StudentObjective(Objective):
         structure: StructuralLoss | SeparableLoss | None,
         device: torch.device | str,
     ) -> None:
-        self._photos = [torch.tensor(view.image, device=device) for view in views]
-        self._masks = [
-            None if view.mask is None else torch.tensor(view.mask, device=device) for view in views
-        ]
+        self._photos = Photos(views, device)
         self._labels = labels if student.label_weight > 0 or student.poses.share > 0 else None
         self._student = student
         self._structure = structure
@@ -66,7 +64,7 @@ class StudentObjective(Objective):
         targets = {name: self._target(name, view, image.device) for name in wanted}
         weights = [weight for weight, _ in wanted.values()]
         mixes = [mix for _, mix in wanted.values()]
-        mask = self._masks[view] if view < len(self._masks) else None
+        mask = self._photos.mask(view) if view < len(self._photos) else None
         loss = color_losses(image, list(targets.values()), weights, mixes, mask)
         by_l1 = 1 - torch.tensor(mixes, device=image.device)
         values = torch.tensor(weights, device=image.device) * (by_l1 * loss.l1 + (1 - by_l1) * loss.dssim)
@@ -96,6 +94,6 @@ class StudentObjective(Objective):
 
     def _target(self, name: str, view: int, device: torch.device) -> Tensor:
         if name == "photo":
-            return self._photos[view]
+            return self._photos.image(view)
         assert self._labels is not None, "a label has weight only where there are labels"
         return self._labels.image(view).to(device, non_blocking=True)

@@ -140,7 +140,7 @@ VARIANTS = (
     Variant(
         "from-vanilla",
         "route",
-        "start from the vanilla teacher, though a compact one is there",
+        "start from vanilla, though a compact teacher is there",
         having(student__start="vanilla"),
     ),
     Variant("from-points", "route", "start from the points, by the paper's route", from_points),

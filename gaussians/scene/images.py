@@ -2,10 +2,11 @@
 
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -18,12 +19,14 @@ from gaussians.scene.capture import Shot
 from gaussians.scene.headers import Header, read_header
 from gaussians.scene.lens import Face, Lens
 from gaussians.scene.resolution import Resolution
+from gaussians.scene.shelf import Shelf
 from gaussians.scene.types import Progress, View
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _MOST_THREADS = 8  # more only hold more full-size photos in memory: decoding is soon bound by reading
+_AHEAD = 2  # photos begun for each thread: finished ones wait in memory for who takes them
 _KEPT_LENSES = 4  # the maps of a photo's lens take 8 bytes a pixel
 
 
@@ -43,37 +46,59 @@ class Finish:
 
 
 def read_headers(shots: Sequence[Shot]) -> list[Header]:
-    """The headers of all photos; the first bad file raises SceneError."""
-    return list(in_threads(lambda shot: read_header(shot.path), shots))
+    """The headers of all photos; the first bad file, photo or mask, raises SceneError."""
+    return list(in_threads(_header, shots))
+
+
+def _header(shot: Shot) -> Header:
+    header = read_header(shot.path)
+    if shot.mask is not None:
+        read_header(shot.mask)
+    return header
 
 
 def load_views(
-    shots: Sequence[Shot], headers: Sequence[Header], finish: Finish, progress: Progress | None = None
+    shots: Sequence[Shot],
+    headers: Sequence[Header],
+    finish: Finish,
+    shelf: Shelf,
+    progress: Progress | None = None,
 ) -> list[tuple[View, ...]]:
-    """Decode all photos. One view for each shot, six where the shot is a panorama.
+    """Decode all photos onto the shelf. One view for each shot, six where the shot is a panorama.
 
     Raises:
         SceneError: names the file that cannot be read, or whose size is not its camera's.
+        StorageError: the shelf's file can't be written.
     """
     lenses = _Lenses()
     pairs = list(zip(shots, headers, strict=True))
-    views: list[tuple[View, ...]] = []
+    for pair in pairs:
+        is_upright(*pair)  # a photo that fits no camera is told before all others are decoded
+    counts: list[int] = []
     for each in in_threads(lambda pair: _views_of(*pair, finish, lenses), pairs):
-        views.append(each)
+        for view in each:
+            shelf.put(view)
+        counts.append(len(each))
         if progress:
-            progress("decoding photos", len(views), len(pairs))
-    return views
+            progress("decoding photos", len(counts), len(pairs))
+    views = iter(shelf.views())
+    return [tuple(islice(views, count)) for count in counts]
 
 
 def in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterable[_Result]:
-    """`map` on several cores, in order. What has not begun is dropped when the caller stops listening."""
-    pool = ThreadPoolExecutor(min(cores(), _MOST_THREADS), "scene")
+    """`map` on several cores, in order and a few items ahead of the caller.
+
+    What has not begun is dropped when the caller stops listening.
+    """
+    threads = min(cores(), _MOST_THREADS)
+    pool = ThreadPoolExecutor(threads, "scene")
+    remaining = iter(items)
     try:
-        futures = [pool.submit(function, item) for item in items]
-        futures.reverse()
-        while futures:
+        begun = deque(pool.submit(function, item) for item in islice(remaining, _AHEAD * threads))
+        while begun:
             # Popped, so that a result is not also kept here.
-            yield futures.pop().result()
+            yield begun.popleft().result()
+            begun.extend(pool.submit(function, item) for item in islice(remaining, 1))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -18,6 +18,7 @@ from gaussians.scene.images import Finish, load_views, read_headers
 from gaussians.scene.masks import with_masks
 from gaussians.scene.random_points import draw_points
 from gaussians.scene.resolution import Resolution
+from gaussians.scene.shelf import Shelf
 from gaussians.scene.split import choose_test
 from gaussians.scene.types import Progress, Scene, SceneOptions, View
 
@@ -38,9 +39,10 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
 
     Raises:
         SceneError: names the file that is missing, broken or inconsistent, and says what to do.
+        StorageError: photos beyond the bound on memory could not be written to the user's cache.
         RecipeError: an option makes no sense.
     """
-    resolution = Resolution.parse(options.resolution)
+    resolution, shelf = Resolution.parse(options.resolution), Shelf.of(options)
     _check_background(options.background)
     folder = path if path.is_dir() else path.parent
     capture = _read(path, options, resolution, progress)
@@ -49,7 +51,9 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
     headers = read_headers(shots)
     background = background_color(options.background, any(header.has_alpha for header in headers))
     finish = Finish(resolution, capture.reduction, background)
-    views = load_views(shots, headers, finish, progress)
+    with shelf:
+        views = load_views(shots, headers, finish, shelf, progress)
+        memory_notes = shelf.notes
     train = _flat(views, shots, frozenset(shot.name for shot in shots) - test)
     tested = _flat(views, shots, test)
     if all(view.mask is not None and not view.mask.any() for view in train):
@@ -73,6 +77,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
             *_lens_notes(shots),
             _size_note(views[0][0], headers[0], finish),
             *mask_notes,
+            *memory_notes,
             test_note,
             *point_notes,
         ),

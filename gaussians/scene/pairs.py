@@ -32,18 +32,13 @@ def likely_pairs(names: tuple[str, ...], database: Path, report: Progress) -> li
         report: told of photos compared.
     """
     glances = _largest_features(names, database)
-    sizes = np.array([len(glance) for glance in glances])
-    together = np.concatenate(glances).T
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     shared = np.zeros((len(names), len(names)), int)
     for i, glance in enumerate(glances):
         report("comparing photos", i, len(names))
-        similar = glance @ together
-        for j in range(len(names)):
-            if j != i:
-                shared[i, j] = _distinct(similar[:, starts[j] : starts[j + 1]])
+        for j in range(i + 1, len(names)):
+            similar = glance @ glances[j].T
+            shared[i, j] = shared[j, i] = _distinct(np.ascontiguousarray(similar.T)) + _distinct(similar)
     report("comparing photos", len(names), len(names))
-    shared += shared.T
     pairs: set[tuple[int, int]] = set()
     for i, row in enumerate(shared):
         best = np.argsort(-row, kind="stable")[:_PARTNERS]
@@ -72,9 +67,12 @@ def _largest_features(names: tuple[str, ...], database: Path) -> list[np.ndarray
 
 
 def _distinct(similar: np.ndarray) -> int:
-    """How many rows of cosine similarities have one column clearly nearer than all others."""
+    """How many rows of cosine similarities, which are overwritten, have one column clearly nearest."""
     if similar.shape[0] == 0 or similar.shape[1] < 2:
         return 0
-    second, first = np.partition(similar, -2, axis=1)[:, -2:].T
+    nearest = similar.argmax(axis=1)[:, None]
+    first = np.take_along_axis(similar, nearest, axis=1)
+    np.put_along_axis(similar, nearest, -np.inf, axis=1)
+    second = similar.max(axis=1, keepdims=True)
     # Distances of unit vectors: |a - b|² = 2 (1 - cos).
     return int(np.count_nonzero(1 - first < _RATIO**2 * (1 - second)))

@@ -74,12 +74,11 @@ def read(file: Path, resolution: Resolution) -> Capture:
         notes.append(f"{VALIDATION} is not used")
     frames.sort(key=lambda frame: frame.name)
     _refuse_twins(file, frames)
-    choice = choose_images(
-        scene, [_in_images(frame.name, frames) for frame in frames], _width(frames[0]), resolution, file.name
-    )
+    names = _in_images([frame.name for frame in frames])
+    choice = choose_images(scene, names, _width(frames[0]), resolution, file.name)
     renamed = {
-        frame.name: _with_suffix(_in_images(frame.name, frames), path)
-        for frame, path in zip(frames, choice.paths, strict=True)
+        frame.name: _with_suffix(name, path)
+        for frame, name, path in zip(frames, names, choice.paths, strict=True)
     }
     shots = [
         _shot(frame, renamed[frame.name], path) for frame, path in zip(frames, choice.paths, strict=True)
@@ -148,10 +147,10 @@ def _refuse_twins(file: Path, frames: Sequence[_Frame]) -> None:
             raise SceneError(f"{file}: two frames are named {one.name}; delete one of them.")
 
 
-def _in_images(name: str, frames: Sequence[_Frame]) -> str:
-    """A frame's name, relative to the images folder where all frames lie in it."""
-    inside = all(frame.name.startswith(_IMAGES) for frame in frames)
-    return name.removeprefix(_IMAGES) if inside else name
+def _in_images(names: Sequence[str]) -> list[str]:
+    """The frames' names, relative to the images folder where all frames lie in it."""
+    inside = all(name.startswith(_IMAGES) for name in names)
+    return [name.removeprefix(_IMAGES) if inside else name for name in names]
 
 
 def _with_suffix(name: str, path: Path) -> str:

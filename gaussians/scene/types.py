@@ -1,7 +1,7 @@
 """What a scene is, whichever program wrote it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ class View:
     Attributes:
         name: unique in the scene; the image's path relative to the scene's image folder, posix.
         camera: pinhole, the size of `image`.
-        image: [H, W, 3] uint8, sRGB; transparent pixels are composited over the scene's background.
+        image: [H, W, 3] uint8, sRGB; transparent pixels are composited over the scene's background. Not to be
+            written to, nor are the others: they may be mapped from a file.
         mask: [H, W] bool, True where the pixel counts; None: everywhere.
         alpha: [H, W] uint8, how opaque the photo is there; None: its file has no transparency.
     """
@@ -80,6 +81,8 @@ class SceneOptions:
         cache: folder for results of structure from motion; None: a folder in the user's cache directory.
         random_points: how many initial points to draw where the scene has none.
         seed: of those points.
+        photo_memory_mb: decoded photos of more than so many million bytes are kept in a temporary file; None:
+            of more than a quarter of main memory. Pixels are the same, so options are equal without it.
     """
 
     resolution: str | None = None
@@ -89,6 +92,7 @@ class SceneOptions:
     cache: Path | None = None
     random_points: int = 50_000
     seed: int = 0
+    photo_memory_mb: float | None = field(default=None, compare=False)
 
 
 Progress = Callable[[str, int, int], None]

@@ -1,10 +1,7 @@
 """What this machine is: processor, memory, packages, as facts. `doctor` judges them, `bench` records them."""
 
-import ctypes
 import os
 import platform
-import sys
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -12,6 +9,7 @@ import numba
 import torch
 
 from gaussians.kernels import workers
+from gaussians.memory import total_memory
 from gaussians.session.machine import processor_name, versions
 
 # Of each family only the widest is named.
@@ -23,7 +21,6 @@ _VECTOR_UNITS = (
     (("neon",), "NEON"),
     (("sse2",), "SSE2"),
 )
-_NO_LIMIT = 1 << 60  # bytes: what a control group without a limit has
 
 
 def machine_facts() -> dict[str, Any]:
@@ -69,27 +66,3 @@ def threading_layer() -> str:
     """What runs the kernels' threads: "omp", "tbb" or "workqueue"."""
     workers()  # starts the threads; before that nothing is chosen
     return numba.threading_layer()  # pyright: ignore[reportPrivateImportUsage] - its documented name
-
-
-def total_memory() -> int:
-    """Bytes of main memory; a container's limit where that is less. 0: unknown."""
-    if sys.platform == "win32":
-        return _windows_memory()
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limits = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-    for path in map(Path, limits):
-        try:
-            limit = int(path.read_text())
-        except (OSError, ValueError):  # absent, or "max"
-            continue
-        if limit < _NO_LIMIT:
-            memory = min(memory, limit)
-    return memory
-
-
-def _windows_memory() -> int:
-    """By GlobalMemoryStatusEx: a length, a percentage, and seven 64-bit sizes, the total first."""
-    status = (ctypes.c_uint64 * 8)()
-    ctypes.cast(status, ctypes.POINTER(ctypes.c_uint32))[0] = ctypes.sizeof(status)
-    kernel32 = getattr(ctypes, "windll").kernel32  # noqa: B009 - absent elsewhere
-    return int(status[1]) if kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else 0

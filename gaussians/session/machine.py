@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from gaussians.errors import BackendUnavailableError
+from gaussians.memory import peak_memory
 
 PACKAGES = (
     "torch",
@@ -88,17 +89,7 @@ def memory_in_use(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     if Path("/proc/self/statm").exists():
         return memory_of(os.getpid())
-    return peak_memory(device)
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes in use at most since the process began: of the GPU, or of main memory."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_memory()
 
 
 def memory_of(process: int) -> int:

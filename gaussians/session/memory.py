@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from gaussians.session.equipment import total_memory
+from gaussians.memory import total_memory
 
 _RESERVE = 0.03  # of all memory: below it a system begins to kill, and to swap before
 _LEAST_RESERVE = 200e6  # bytes

@@ -14,6 +14,7 @@ from gaussians.distill.pipeline import label_count, student_start
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having
 from gaussians.io import read_splat
+from gaussians.memory import total_memory
 from gaussians.scene import Progress, Scene
 from gaussians.scene.resolution import Resolution
 from gaussians.session.directory import RunPlan
@@ -24,7 +25,8 @@ _BASE = 500e6  # bytes: Python, PyTorch and the compiled kernels
 _GAUSSIAN = 3300  # bytes each in training: parameters, gradients, Adam, a checkpoint's copy, growth
 _SHOWN = 500  # bytes each when rendered only
 _PIXEL = 180  # bytes each of the image being trained on: loss, lists of the tiles
-_PHOTO = 2 * 3  # bytes a pixel of each photo: the scene's, and the optimisation's
+_PHOTO = 3  # bytes a pixel of each photo
+_PHOTO_SHARE = 0.25  # of all memory: photos beyond it are in a file (see `Shelf`)
 _SHARE = 0.9  # of what is free may be planned with
 _LEAST_CAP = 0.25  # of the recipe's cap: rather than less, the photos are made smaller
 _LEAST_SIDE = 160  # px: photos are not halved below it
@@ -97,7 +99,7 @@ def predicted(recipe: Recipe, size: Size, views: int, given: Mapping[str, int]) 
         given: Gaussians of teachers that are there already; empty: they are trained.
     """
     counts = dict(given) or _counts(recipe, size)
-    fixed = _BASE + _PHOTO * size.pixels * size.views
+    fixed = _BASE + _photos(size)
     trained = fixed + _PIXEL * size.largest
     labels = 3 * size.pixels * label_count(recipe, views)
     held = labels if labels <= 1e6 * recipe.labels.memory_mb else 0.0
@@ -135,7 +137,7 @@ def plan_memory(
     if free is None:
         return MemoryPlan(recipe, 0, need, None, ())
     # The process and the scene are there already.
-    room = _SHARE * free + _BASE + 0.5 * _PHOTO * size.pixels * size.views
+    room = _SHARE * free + _BASE + _photos(size)
     notes: list[str] = []
     chosen, halvings = recipe, 0
     if max(need.values()) > room:
@@ -237,6 +239,12 @@ def as_fitted(there: Recipe, wanted: Recipe) -> Recipe:
         and there.teachers.optimise.densify.cap <= wanted.teachers.optimise.densify.cap
     )
     return changed if shrunk else there
+
+
+def _photos(size: Size) -> float:
+    """Bytes of photos in memory."""
+    whole = _PHOTO * size.pixels * size.views
+    return min(whole, _PHOTO_SHARE * total_memory() or whole)
 
 
 def _counts(recipe: Recipe, size: Size) -> dict[str, int]:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gaussians.model import Gaussians
 from gaussians.scene.types import View
 from gaussians.train.losses import color_loss
+from gaussians.train.photos import Photos
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class PhotoObjective:
         views: the training views.
         ssim_weight: w.
         background: RGB in [0, 1] that transparent photos are composited over.
-        device: where the photos are kept, as they are: 8 bits a channel.
+        device: where to train.
     """
 
     def __init__(
@@ -67,12 +67,7 @@ class PhotoObjective:
         background: tuple[float, float, float],
         device: torch.device | str,
     ) -> None:
-        def kept(pixels: np.ndarray | None) -> Tensor | None:
-            return None if pixels is None else torch.tensor(pixels, device=device)
-
-        self._images = [torch.tensor(view.image, device=device) for view in views]
-        self._alphas = [kept(view.alpha) for view in views]
-        self._masks = [kept(view.mask) for view in views]
+        self._photos = Photos(views, device)
         self._ssim_weight = ssim_weight
         self._background = torch.tensor(background, dtype=torch.float32, device=device)
 
@@ -81,12 +76,13 @@ class PhotoObjective:
     ) -> dict[str, Tensor]:
         """The colour loss as one term, "photo"."""
         image = self._photo(view_index, rendered.background)
-        loss = color_loss(rendered.image, image, self._ssim_weight, self._masks[view_index])
+        loss = color_loss(rendered.image, image, self._ssim_weight, self._photos.mask(view_index))
         return {"photo": loss.total}
 
     def _photo(self, view: int, background: Tensor | None) -> Tensor:
         """[H, W, 3] the photo before `background`: uint8 as it is, or float in [0, 1]."""
-        image, alpha = self._images[view], self._alphas[view]
+        image = self._photos.image(view)
+        alpha = None if background is None else self._photos.alpha(view)
         if background is None or alpha is None:
             return image
         through = 1 - alpha[..., None].float() / 255

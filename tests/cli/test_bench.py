@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from gaussians.cli import bench, bench_train, main, peaks
+from gaussians.cli.bench_scale import bench_scale
 from gaussians.cli.bench_train import OTHER, Stopwatch
+from gaussians.cli.bench_views import BOUND_MB, bench_views
 from gaussians.cli.evaluations import evaluations
 from gaussians.cli.workload import GARDEN, garden, workload
 from gaussians.distill.recipe_json import to_json
@@ -210,6 +212,29 @@ def test_bench_distill_compares_the_pipeline_with_its_vanilla_teacher(
     shown = capsys.readouterr().out
     assert "x vanilla" in shown
     assert "with measuring and writing" in shown
+
+
+def test_bench_scale_bounds_memory_and_not_the_photos(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = functools.partial(bench_scale, counts=(100,), sizes=((32, 24),))
+    monkeypatch.setattr("gaussians.cli.bench.bench_scale", few)
+    monkeypatch.setattr("gaussians.cli.bench.bench_views", functools.partial(bench_views, (3, 100)))
+    assert main(["bench", "scale", "--device", "cpu", "--json", str(tmp_path / "scale.json")]) == 0
+    scale = json.loads((tmp_path / "scale.json").read_text())["scale"]
+    points = scale["views"]
+    assert [step["gaussians"] for step in scale["steps"]] == [100]
+    pixels = 640 * 480 * 3
+    assert [(point["views"], point["photo_memory_mb"]) for point in points] == [
+        (3, None), (3, BOUND_MB), (100, None), (100, BOUND_MB),
+    ]  # fmt: skip
+    assert all(point["pixel_bytes"] == point["views"] * pixels for point in points)
+    whole, bounded = (point["peak_bytes"] - point["base_bytes"] for point in points[2:])
+    if whole:  # unknown on Windows
+        assert bounded < whole
+    text = capsys.readouterr().out
+    assert "100, 92 MB" in text
+    assert "32x24" in text
 
 
 def test_bench_offers_only_what_exists(capsys: pytest.CaptureFixture[str]) -> None:

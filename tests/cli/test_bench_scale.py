@@ -1,8 +1,6 @@
-"""`bench scale`: a line a point, each measured in a process of its own."""
+"""`bench scale`: what its workload is, and what a line says."""
 
-import torch
-
-from gaussians.cli.bench_scale import Point, bench_scale, measured
+from gaussians.cli.bench_scale import Point, measured
 from gaussians.cli.workload import sized
 
 
@@ -20,8 +18,3 @@ def test_a_line_says_what_a_step_costs():
     # 59 parameters of 4 bytes, and Adam's two moments of each.
     assert line["checkpoint_bytes"] >= 300 * 59 * 4 * 3
     assert line["peak_bytes"] > 100e6
-
-
-def test_counts_vary_at_the_largest_size_and_every_point_has_its_own_process():
-    (line,) = bench_scale(torch.device("cpu"), counts=(100,), sizes=((32, 24),))
-    assert (line["gaussians"], line["width"]) == (100, 32)
