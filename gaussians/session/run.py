@@ -32,6 +32,7 @@ from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
+from gaussians.ranks import ALONE
 from gaussians.scene import Scene
 from gaussians.scene.cameras_json import write_cameras
 from gaussians.session.checkpoints import Checkpoints
@@ -93,7 +94,7 @@ class Run:
         self.teachers = tuple(self.given) or recipe.teachers.kinds
         self.plan = plan(recipe, len(scene.train), tuple(self.given))
         self._checkpoints = Checkpoints(directory.checkpoints)
-        self._metrics = MetricsLog(directory.metrics)
+        self._metrics = self._open_metrics()
         self._probe = Probe(scene, device)
         self._timer = SaveTimer(save_every)
         self._on_line, self._breathe = on_line, breathe
@@ -101,6 +102,7 @@ class Run:
         self.history = History(directory.path / "history", recipe.student.optimise.steps)
         self._student_labels: ReweighedLabels | None = None
         self._stage = self.plan[0]
+        self._team = ALONE  # who shares the student's steps
         # The stage being trained: what `save` saves.
         self._current: tuple[Stage, Optimisation, StageClock] | None = None
 
@@ -113,15 +115,25 @@ class Run:
         """
         self._note_cameras()
         for index, stage in enumerate(self.plan):
-            self._stage = stage
-            facts = self._checkpoints.finished(stage.name)
-            if facts is not None:
-                yield StageFinished(stage, facts, resumed=True)
-            elif stage.name in self.given:
-                yield from self._adopt(stage, index)
-            elif stage.name != LABELS:  # labels are rendered when the student needs them
-                yield from self._train(stage, index)
+            yield from self._do(stage, index)
         yield self._finish()
+
+    def _do(self, stage: Stage, index: int) -> Iterator[Event]:
+        """Do what is left of one stage."""
+        self._stage = stage
+        facts = self._checkpoints.finished(stage.name)
+        if facts is not None:
+            yield StageFinished(stage, facts, resumed=True)
+        elif stage.name in self.given:
+            yield from self._adopt(stage, index)
+        elif stage.name != LABELS:  # labels are rendered when the student needs them
+            yield from self._train(stage, index)
+
+    def _open_metrics(self) -> MetricsLog:
+        """What is logged to; with all that several ranks have logged, should they have begun this run."""
+        metrics = MetricsLog(self.directory.metrics)
+        metrics.collect([stage.name for stage in self.plan])
+        return metrics
 
     def _note_cameras(self) -> None:
         """Write those of the training views: who distils these splats again must not see the others.
@@ -246,10 +258,13 @@ class Run:
         counts = {name: self._gaussians(name) for name in self.teachers}
         needed = dict.fromkeys((self.teachers[0], student_start(self.recipe, counts)))
         teachers = {name: self._splat(name) for name in needed}
-        return student_optimisation(self.scene, self.recipe, teachers, labels, self.device, self._breathe)
+        return student_optimisation(
+            self.scene, self.recipe, teachers, labels, self.device, self._breathe, self._team
+        )
 
     def _gaussians(self, teacher: str) -> int:
         """How many a finished teacher has."""
+        self.directory.check_there()
         facts = self._checkpoints.finished(teacher)
         assert facts is not None, "teachers are finished before the student begins"
         return facts["gaussians"]
@@ -291,8 +306,8 @@ class Run:
         return written(path, gaussians, self.scene, self.device, self._breathe)
 
     def _drop_unneeded(self, stage: Stage) -> None:
-        """Delete finished optimizer states: only forks need the trunk's, and only until the last."""
-        if stage.name == self.teachers[-1]:
+        """Delete finished optimizer states: only forks need the trunk's, and only until all have finished."""
+        if all(self._checkpoints.finished(name) is not None for name in self.teachers):
             self._checkpoints.drop(TRUNK)
         if stage.name != TRUNK:
             self._checkpoints.drop(stage.name)
@@ -303,7 +318,7 @@ class Run:
         clock = StageClock(self.device)
         teachers = {name: self._splat(name) for name in self.teachers}
         weights = dict(self.weights)
-        folder, recipe = self.directory.labels, self.recipe
+        folder, recipe = self.directory.labels, self._label_recipe
         labels = yield from labels_of(stage, teachers, weights, self.scene, recipe, folder, clock)
         facts = self._checkpoints.finished(ENSEMBLE)
         if facts is None:
@@ -317,6 +332,11 @@ class Run:
         self._student_labels = reweighable(labels, weights, self.scene, recipe, self._splat)
         self._student_labels.weigh(self.weights)
         return self._student_labels
+
+    @property
+    def _label_recipe(self) -> Recipe:
+        """The recipe that labels are rendered by."""
+        return self.recipe
 
     def _splat(self, model: str) -> Gaussians:
         self.directory.check_there()
