@@ -61,6 +61,18 @@ class Ranks:
             dist.all_gather_object(told, value, group=self._words)
         return told
 
+    def any(self, flag: bool) -> bool:
+        """Whether any rank's flag is set: a `tell` that costs little, for every step. Raises RanksError."""
+        if self.count == 1:
+            return flag
+        import torch
+        import torch.distributed as dist
+
+        number = torch.tensor(int(flag))
+        with self._one_line():
+            dist.all_reduce(number, group=self._words)
+        return bool(number)
+
     def add(self, tensors: Sequence["Tensor"]) -> None:
         """Replace each tensor, in place, by its sum over the ranks, the same on all. Raises RanksError."""
         if self.count == 1:

@@ -124,7 +124,7 @@ class SharedRun(Run):
 
     def _meet(self, stopped: bool) -> None:
         """Wait for all ranks; stops, if one of them does."""
-        self.stopped = any(self._ranks.tell(stopped))
+        self.stopped = self._ranks.any(stopped)
 
     def _lead(self, stop: Callable[[], bool]) -> Iterator[Event]:
         """Labels, student and report, as in one process; the others share the student's steps."""
@@ -141,16 +141,16 @@ class SharedRun(Run):
         if self._team.count == 1:
             self.stopped = stop()
         elif isinstance(event, StepDone) and event.stage.name == STUDENT:
-            self.stopped = any(self._team.tell(stop()))
+            self.stopped = self._team.any(stop())
         elif isinstance(event, StepDone) and stop():  # amid the labels, for which the others wait
-            self.stopped = any(self._team.tell(True))
+            self.stopped = self._team.any(True)
         return self.stopped
 
     def _labels(self, stage: Stage, index: int) -> Generator[Event, None, ReweighedLabels]:
         """Rank 0 renders them; the others then find them on the disk, and the ensemble measured."""
         labels = yield from super()._labels(stage, index)
         if self._team.leads:
-            self._team.tell(False)
+            self._team.any(False)
         return labels
 
     @property
@@ -175,7 +175,7 @@ class SharedRun(Run):
         stage = self.plan[-1]
         if self._checkpoints.finished(stage.name) is not None:
             return
-        self.stopped = any(self._team.tell(False))
+        self.stopped = self._team.any(False)
         if self.stopped:
             return
         labels = yield from self._labels(self.plan[-2], len(self.plan) - 2)
@@ -186,6 +186,6 @@ class SharedRun(Run):
         del checkpoint
         for stats in optimisation.steps(until=stage.last):
             yield StepDone(stage, stats.step, stats.count, stats.terms, None)
-            self.stopped = any(self._team.tell(stop()))
+            self.stopped = self._team.any(stop())
             if self.stopped:
                 return
