@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 # Ranks wait for each other's teachers, which may take as long; who dies is noticed at once by its connection,
 # so that only a machine that vanishes from the network takes this long to be missed.
 _MEETING = timedelta(days=1)
-# Steps are short; between two of them rank 0 may write a checkpoint.
+# Of the beginning, and of steps, which are short; between two of them rank 0 may write a checkpoint.
 _STEP = timedelta(minutes=10)
 
 
@@ -181,9 +181,10 @@ def joined() -> Iterator[Ranks]:
 
     rank = launched_rank()
     try:
-        dist.init_process_group("gloo", timeout=_MEETING)
+        dist.init_process_group("gloo", timeout=_STEP)
+        words = dist.new_group(timeout=_MEETING)
     except (RuntimeError, ValueError) as error:
         raise RanksError(f"rank {rank}: the processes don't find each other ({error})") from error
-    yield Ranks(rank, launched(), dist.group.WORLD)
+    yield Ranks(rank, launched(), words)
     # Not after a failure: the others may be gone, and would be waited for.
     dist.destroy_process_group()
