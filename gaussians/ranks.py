@@ -38,7 +38,8 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
-    _words: Any = None
+    _words: Any = None  # process groups, for what `tell`, `any`, and the methods on tensors exchange
+    _flags: Any = None
     _numbers: Any = None
 
     @property
@@ -62,7 +63,7 @@ class Ranks:
         return told
 
     def any(self, flag: bool) -> bool:
-        """Whether any rank's flag is set: a `tell` that costs little, for every step. Raises RanksError."""
+        """Whether any rank's flag is set: a quick `tell`; a team's waits ten minutes. Raises RanksError."""
         if self.count == 1:
             return flag
         import torch
@@ -70,7 +71,7 @@ class Ranks:
 
         number = torch.tensor(int(flag))
         with self._one_line():
-            dist.all_reduce(number, group=self._words)
+            dist.all_reduce(number, group=self._flags)
         return bool(number)
 
     def add(self, tensors: Sequence["Tensor"]) -> None:
@@ -137,8 +138,9 @@ class Ranks:
         members = list(range(size))
         with self._one_line():
             words = dist.new_group(members, timeout=_MEETING, backend="gloo")
-            numbers = dist.new_group(members, timeout=_STEP, backend="nccl" if device == "cuda" else "gloo")
-        return Ranks(self.rank, size, words, numbers) if self.rank < size else None
+            flags = dist.new_group(members, timeout=_STEP, backend="gloo")
+            numbers = dist.new_group(members, timeout=_STEP, backend="nccl") if device == "cuda" else flags
+        return Ranks(self.rank, size, words, flags, numbers) if self.rank < size else None
 
     @contextlib.contextmanager
     def _one_line(self) -> Iterator[None]:
@@ -185,6 +187,6 @@ def joined() -> Iterator[Ranks]:
         words = dist.new_group(timeout=_MEETING)
     except (RuntimeError, ValueError) as error:
         raise RanksError(f"rank {rank}: the processes don't find each other ({error})") from error
-    yield Ranks(rank, launched(), words)
+    yield Ranks(rank, launched(), words, words)
     # Not after a failure: the others may be gone, and would be waited for.
     dist.destroy_process_group()

@@ -143,14 +143,14 @@ class SharedRun(Run):
         elif isinstance(event, StepDone) and event.stage.name == STUDENT:
             self.stopped = self._team.any(stop())
         elif isinstance(event, StepDone) and stop():  # amid the labels, for which the others wait
-            self.stopped = self._team.any(True)
+            self.stopped = any(self._team.tell(True))
         return self.stopped
 
     def _labels(self, stage: Stage, index: int) -> Generator[Event, None, ReweighedLabels]:
         """Rank 0 renders them; the others then find them on the disk, and the ensemble measured."""
         labels = yield from super()._labels(stage, index)
         if self._team.leads:
-            self._team.any(False)
+            self._team.tell(False)
         return labels
 
     @property
@@ -175,7 +175,7 @@ class SharedRun(Run):
         stage = self.plan[-1]
         if self._checkpoints.finished(stage.name) is not None:
             return
-        self.stopped = self._team.any(False)
+        self.stopped = any(self._team.tell(False))  # the labels may take long
         if self.stopped:
             return
         labels = yield from self._labels(self.plan[-2], len(self.plan) - 2)
