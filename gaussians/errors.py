@@ -28,6 +28,10 @@ class RunError(DistilleryError):
     """A run directory that cannot be started, resumed or read."""
 
 
+class RanksError(DistilleryError):
+    """Several processes of one run that have lost each other."""
+
+
 class StorageError(DistilleryError):
     """A file that could not be written; what was there before is still there."""
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gaussians.errors import DistilleryError, is_out_of_memory
+from gaussians.ranks import launched, launched_rank
 
 if TYPE_CHECKING:
     from gaussians.cli.studio import OpenWindow  # it imports tyro, which takes its time
@@ -22,6 +23,7 @@ COMMANDS = {
     "bench": "measure this machine: rasterizer, training, pipeline",
     "doctor": "say what this machine has, what will be used, and what is missing",
 }
+TOGETHER = ("distill", "doctor")  # what torchrun may start several processes of
 MODULES = {"eval": "evaluate"}  # a module can't well be called eval
 
 OUT_OF_MEMORY = (
@@ -40,6 +42,10 @@ def main(arguments: Sequence[str], window: "OpenWindow | None" = None) -> int:
     """
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "studio"
     rest = list(arguments[1:] if name != "studio" else arguments)
+    if launched() > 1 and name not in TOGETHER:
+        if launched_rank() == 0:
+            print(f"error: {name}: runs in one process; torchrun is for distill", file=sys.stderr)
+        return 2
     try:
         command = importlib.import_module(f"gaussians.cli.{MODULES.get(name, name)}")
         return command.run(rest, window) if name == "studio" else command.run(rest)

@@ -105,6 +105,10 @@ class Console:
         for line in lines:
             self._err.print(line, markup=False, soft_wrap=True)
 
+    def note(self, line: str) -> None:
+        """Say one thing more of what is about to be done."""
+        self._err.print(line, markup=False, soft_wrap=True)
+
     @contextlib.contextmanager
     def training(self, plan: Sequence[Stage]) -> Iterator[Callable[[Event | TrialFinished], None]]:
         """Within: what is yielded takes the run's events, or a search's, and shows them."""

@@ -17,6 +17,7 @@ from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having, independent
 from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat, readable_suffixes
+from gaussians.ranks import launched
 from gaussians.scene import SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
@@ -71,10 +72,25 @@ class Flags:
 
 def run(arguments: list[str]) -> int:
     """The command; see `main`."""
-    flags: Flags = parse(Flags, arguments, "distill", DESCRIPTION)
+    if launched() > 1:
+        from gaussians.cli.distill_together import distill_together, quiet_but_first
+
+        with quiet_but_first():
+            flags: Flags = parse(Flags, arguments, "distill", DESCRIPTION)
+        return distill_together(flags)
+    flags = parse(Flags, arguments, "distill", DESCRIPTION)
+    return distill(flags)
+
+
+def begun(flags: Flags) -> tuple[RunPlan, RunDirectory]:
+    """The run that the flags go on with, or begin; that of a new one isn't created yet.
+
+    Raises:
+        DistilleryError: of any kind, for bad input.
+    """
     if flags.resume and flags.scene is None and flags.out is not None and not RunDirectory(flags.out).exists:
         raise RunError(f"{flags.out}: holds no run to go on with; check the name, or give a scene")
-    return distill(flags)
+    return _resumed(flags) if flags.resume else _planned(flags)
 
 
 def distill(flags: Flags) -> int:
@@ -84,8 +100,8 @@ def distill(flags: Flags) -> int:
         DistilleryError: of any kind, for bad input.
     """
     console = Console()
-    plan, directory = _resumed(flags) if flags.resume else _planned(flags)
-    within, device = _within(flags, directory), choose_device(plan.device)
+    plan, directory = begun(flags)
+    within, device = tolerance(flags, directory), choose_device(plan.device)
     with console.loading(plan.scene) as progress:
         scene = load_views(plan.scene, plan.options, progress)
         notes: tuple[str, ...] = ()
@@ -125,7 +141,7 @@ def _train(training: Run | Search, console: Console) -> RunFinished | None:
     return None
 
 
-def _within(flags: Flags, directory: RunDirectory) -> float | None:
+def tolerance(flags: Flags, directory: RunDirectory) -> float | None:
     """The tolerance of a search, in dB; None: the run has a budget. Raises DistilleryError."""
     given = None if flags.within is None else parse_tolerance(flags.within)
     if given is not None and flags.budget is not None:

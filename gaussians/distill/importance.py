@@ -1,6 +1,6 @@
 """How much each Gaussian matters to the training views, and which to keep for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gaussians.camera import Camera
 from gaussians.model import Gaussians
+from gaussians.ranks import ALONE, Ranks
 from gaussians.raster import blend_weights, rasterize
 from gaussians.scene.types import View
 
@@ -22,12 +23,14 @@ class Lookout:
         masks: [H, W] bool of each, True where a pixel counts; None for all of a view. Empty: all of all.
         background: RGB in [0, 1].
         breathe: called between views while importance is measured.
+        ranks: that share the views; all of them measure at the same time, and get the same bits.
     """
 
     cameras: Sequence[Camera]
     masks: Sequence[np.ndarray | None] = ()
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     breathe: Callable[[], None] | None = None
+    ranks: Ranks = ALONE
 
     @classmethod
     def of(
@@ -35,9 +38,10 @@ class Lookout:
         views: Sequence[View],
         background: tuple[float, float, float],
         breathe: Callable[[], None] | None = None,
+        ranks: Ranks = ALONE,
     ) -> "Lookout":
         """Training views as they are trained on."""
-        return cls([view.camera for view in views], [view.mask for view in views], background, breathe)
+        return cls([view.camera for view in views], [view.mask for view in views], background, breathe, ranks)
 
     def counted(self, view: int, device: torch.device) -> Tensor | None:
         """[1, H, W] float32, 1 where a pixel of the view counts; None: everywhere."""
@@ -77,12 +81,11 @@ def importance(
     total = torch.zeros(len(gaussians), device=gaussians.device)
     chosen = range(len(lookout.cameras)) if views is None else views
     probes = generator or torch.Generator(gaussians.device).manual_seed(0)
-    for view in chosen:
-        if lookout.breathe is not None:
-            lookout.breathe()
-        if kind == "effect":
-            total += removal_effect(detached, lookout, view, probes)
-            continue
+
+    def of_view(probed: tuple[int, Tensor | None]) -> Tensor:
+        view, signs = probed
+        if signs is not None:
+            return _removal_effect(detached, lookout, view, signs)
         weight, pixels = blend_weights(
             detached.means,
             detached.quats,
@@ -91,7 +94,17 @@ def importance(
             **lookout.cameras[view].tensors(gaussians.device),
             pixel_weights=lookout.counted(view, gaussians.device),
         )
-        total += weight / pixels.clamp(min=1) if kind == "area" else weight
+        return weight / pixels.clamp(min=1) if kind == "area" else weight
+
+    def probed() -> Iterator[tuple[int, Tensor | None]]:
+        for view in chosen:
+            if lookout.breathe is not None:
+                lookout.breathe()
+            # Every rank draws for all views: so each draws the same for its own, however many there are.
+            yield view, _signs(lookout.cameras[view], probes) if kind == "effect" else None
+
+    for scores in lookout.ranks.each(probed(), of_view):
+        total += scores
     return total
 
 
@@ -105,15 +118,24 @@ def removal_effect(gaussians: Gaussians, lookout: Lookout, view: int, generator:
     Args:
         gaussians: N of them, without gradients.
         lookout, view: from where.
-        generator: of the signs.
+        generator: of the signs, on the Gaussians' device.
     """
+    return _removal_effect(gaussians, lookout, view, _signs(lookout.cameras[view], generator))
+
+
+def _signs(camera: Camera, generator: torch.Generator) -> Tensor:
+    """[1, H, W, 3] of -1 and 1."""
+    shape = (1, camera.height, camera.width, 3)
+    return 2.0 * torch.randint(0, 2, shape, generator=generator, device=generator.device) - 1
+
+
+def _removal_effect(gaussians: Gaussians, lookout: Lookout, view: int, signs: Tensor) -> Tensor:
     device = gaussians.device
     opacities = gaussians.opacities.requires_grad_()
     settings = gaussians.render_args() | {"opacities": opacities}
     behind = torch.tensor([lookout.background], device=device)
     with torch.enable_grad():
         image, _, _ = rasterize(**settings, **lookout.cameras[view].tensors(device), backgrounds=behind)
-        signs = 2.0 * torch.randint(0, 2, image.shape, generator=generator, device=device) - 1
         counted = lookout.counted(view, device)
         if counted is not None:
             signs = signs * counted[..., None]

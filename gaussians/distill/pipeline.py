@@ -29,6 +29,7 @@ from gaussians.distill.simplify import PaperRefinement, StagedPrune
 from gaussians.distill.structure import structural_loss
 from gaussians.distill.student import StudentObjective
 from gaussians.model import Gaussians
+from gaussians.ranks import ALONE, Ranks
 from gaussians.scene.types import Scene
 from gaussians.train.initial import gaussians_from_points
 from gaussians.train.optimisation import Optimisation, Variation
@@ -83,6 +84,18 @@ def label_count(recipe: Recipe, views: int) -> int:
     """How many labels a run with so many training views renders."""
     poses = recipe.student.poses
     return views + (poses.count if poses.share > 0 else 0)
+
+
+def waves(stages: Sequence[Stage], recipe: Recipe) -> list[list[Stage]]:
+    """The teachers' stages of a plan: those in one list need all of the lists before, and not each other.
+
+    Args:
+        stages: as `plan` made them.
+        recipe: of the same run.
+    """
+    teachers = [stage for stage in stages if stage.name not in (LABELS, STUDENT)]
+    needs_first = teachers[0].name == TRUNK or any(is_compact(stage, recipe) for stage in teachers)
+    return [teachers[:1], teachers[1:]] if needs_first and len(teachers) > 1 else [teachers]
 
 
 def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:
@@ -140,9 +153,12 @@ def compact_teacher_optimisation(
     kind wants it.
     """
     teachers, student = recipe.teachers, recipe.student
-    degree = teachers.optimise.sh_degree
     optimise = dataclasses.replace(
-        student.optimise, steps=teachers.compact_steps, sh_degree=degree, sh_every=0
+        student.optimise,
+        steps=teachers.compact_steps,
+        batch=teachers.optimise.batch,  # no more work for a teacher where several ranks share the student's
+        sh_degree=teachers.optimise.sh_degree,
+        sh_every=0,
     )
     inner = None
     if stage.name == "perturbed":
@@ -211,6 +227,7 @@ def student_optimisation(
     labels: Labels,
     device: torch.device,
     breathe: Callable[[], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Optimisation:
     """The student's optimisation at step 0, by the recipe's route.
 
@@ -220,6 +237,7 @@ def student_optimisation(
         labels: see `StudentObjective`.
         device: where.
         breathe: called in long steps.
+        ranks: that share its steps.
 
     Raises:
         RecipeError: the budget is no budget.
@@ -227,7 +245,7 @@ def student_optimisation(
     student = recipe.student
     counts = {name: len(teacher) for name, teacher in teachers.items()}
     vanilla, teacher = next(iter(teachers.values())), teachers[student_start(recipe, counts)]
-    lookout = Lookout.of(scene.train, scene.background, breathe)
+    lookout = Lookout.of(scene.train, scene.background, breathe, ranks)
     budget = student_budget(recipe, len(vanilla))
     if student.route == "points":
         start = gaussians_from_points(scene.points, student.optimise, extent=scene.extent, device=device)
@@ -258,4 +276,5 @@ def student_optimisation(
         refinement=refinement,
         further=further,
         order=PoseOrder(student.poses, len(scene.train)) if further else None,
+        ranks=ranks,
     )

@@ -16,6 +16,7 @@ from gaussians.distill.importance import Lookout, highest
 from gaussians.distill.recipe import Simplify
 from gaussians.distill.simplify import StagedPrune
 from gaussians.train.parameters import Parameters
+from gaussians.train.pull import pull
 from gaussians.train.refine import seeded
 from gaussians.train.schedule import Draws
 
@@ -94,11 +95,9 @@ class Regrowth(StagedPrune):
         return inside and (step - simplify.start) % simplify.regrow_every == 0
 
     def _add(self, meta: dict[str, Any]) -> None:
-        half = meta["means2d"].absgrad.new_tensor([meta["width"] / 2, meta["height"] / 2])
-        norms = torch.linalg.vector_norm(meta["means2d"].absgrad[0] * half, dim=-1)
-        seen = (meta["radii"][0] > 0).all(dim=-1).to(norms.dtype)
+        norms, seen = pull(meta, absgrad=True)
         if self._gradients is None or self._views is None:
-            self._gradients, self._views = norms.clone(), seen
+            self._gradients, self._views = norms, seen
         else:
             self._gradients += norms
             self._views += seen

@@ -28,17 +28,12 @@ class Checkpoints:
 
     def load(self, stage: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The stage's tensors and facts; None when there is no checkpoint. Raises RunError."""
-        path = self._tensors(stage)
-        if not path.exists():
-            return None
-        try:
-            with safetensors.safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage] - its documented name
-                facts = json.loads(file.metadata()["facts"])
-                return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118 - not a dict
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
-            raise RunError(
-                f"{path}: not a readable checkpoint ({error}); delete it to redo this stage"
-            ) from error
+        return self._read(stage, with_tensors=True)
+
+    def step(self, stage: str) -> int | None:
+        """The step of the stage's checkpoint, read quickly; None when there is none. Raises RunError."""
+        loaded = self._read(stage, with_tensors=False)
+        return None if loaded is None else int(loaded[1]["step"])
 
     def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Mark the stage finished, with what the report needs of it. Raises StorageError."""
@@ -60,3 +55,17 @@ class Checkpoints:
 
     def _tensors(self, stage: str) -> Path:
         return self.folder / f"{stage}.safetensors"
+
+    def _read(self, stage: str, with_tensors: bool) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        path = self._tensors(stage)
+        if not path.exists():
+            return None
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage] - its documented name
+                facts = json.loads(file.metadata()["facts"])
+                names = file.keys() if with_tensors else ()
+                return {name: file.get_tensor(name) for name in names}, facts
+        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
+            raise RunError(
+                f"{path}: not a readable checkpoint ({error}); delete it to redo this stage"
+            ) from error

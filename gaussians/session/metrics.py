@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,32 @@ class MetricsLog:
                     yield json.loads(text)
                 except ValueError:
                     continue
+
+    @classmethod
+    def of_rank(cls, path: Path, rank: int) -> "MetricsLog":
+        """The log of another rank than 0, beside the run's at `path`: no two processes append to one file."""
+        return cls(path.with_suffix(f".rank{rank}{path.suffix}"))
+
+    def collect(self, stages: Sequence[str]) -> None:
+        """Take in what other ranks have logged, in the order of the stages; their files are then gone.
+
+        To be called while no rank logs. If it is killed, it does the rest the next time.
+
+        Raises:
+            StorageError: the file can't be written.
+        """
+        parts = sorted(self.path.parent.glob(f"{self.path.stem}.rank*{self.path.suffix}"))
+        if not parts:
+            return
+        places = {stage: place for place, stage in enumerate(stages)}
+        # A dictionary, as an earlier attempt may have ended between writing and deleting.
+        lines = dict.fromkeys(
+            json.dumps(line) for log in (self, *map(MetricsLog, parts)) for line in log.lines()
+        )
+        ordered = sorted(lines, key=lambda text: places.get(json.loads(text)["stage"], len(places)))
+        write_bytes(self.path, "".join(f"{text}\n" for text in ordered).encode())
+        for part in parts:
+            part.unlink()
 
     def sync(self) -> None:
         """Force the file to the disk: called with each checkpoint, so that neither runs ahead for long."""

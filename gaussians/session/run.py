@@ -33,6 +33,7 @@ from gaussians.distill.reweighed import ReweighedLabels
 from gaussians.errors import is_out_of_memory
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
+from gaussians.ranks import ALONE
 from gaussians.scene import Scene
 from gaussians.scene.cameras_json import write_cameras
 from gaussians.session.backing_off import BackingOff
@@ -97,7 +98,7 @@ class Run:
         self.teachers = tuple(self.given) or recipe.teachers.kinds
         self.plan = plan(recipe, len(scene.train), tuple(self.given))
         self._checkpoints = Checkpoints(directory.checkpoints)
-        self._metrics = MetricsLog(directory.metrics)
+        self._metrics = self._open_metrics()
         self._probe = Probe(scene, device)
         self._timer = SaveTimer(save_every)
         self._backing_off = BackingOff(recipe, device)
@@ -106,6 +107,7 @@ class Run:
         self.history = History(directory.path / "history", recipe.student.optimise.steps)
         self._student_labels: ReweighedLabels | None = None
         self._stage = self.plan[0]
+        self._team = ALONE  # who shares the student's steps
         # The stage being trained: what `save` saves.
         self._current: tuple[Stage, Optimisation, StageClock] | None = None
 
@@ -118,15 +120,25 @@ class Run:
         """
         self._note_cameras()
         for index, stage in enumerate(self.plan):
-            self._stage = stage
-            facts = self._checkpoints.finished(stage.name)
-            if facts is not None:
-                yield StageFinished(stage, facts, resumed=True)
-            elif stage.name in self.given:
-                yield from self._adopt(stage, index)
-            elif stage.name != LABELS:  # labels are rendered when the student needs them
-                yield from self._train(stage, index)
+            yield from self._do(stage, index)
         yield self._finish()
+
+    def _do(self, stage: Stage, index: int) -> Iterator[Event]:
+        """Do what is left of one stage."""
+        self._stage = stage
+        facts = self._checkpoints.finished(stage.name)
+        if facts is not None:
+            yield StageFinished(stage, facts, resumed=True)
+        elif stage.name in self.given:
+            yield from self._adopt(stage, index)
+        elif stage.name != LABELS:  # labels are rendered when the student needs them
+            yield from self._train(stage, index)
+
+    def _open_metrics(self) -> MetricsLog:
+        """What is logged to; with all that several ranks have logged, should they have begun this run."""
+        metrics = MetricsLog(self.directory.metrics)
+        metrics.collect([stage.name for stage in self.plan])
+        return metrics
 
     def _note_cameras(self) -> None:
         """Write those of the training views: who distils these splats again must not see the others.
@@ -218,7 +230,8 @@ class Run:
                 yield from self._steps(stage, optimisation, clock)
                 break
             except Exception as error:
-                if not is_out_of_memory(error):
+                # The others of a team wait for this one in the midst of a step: they could not follow.
+                if self._team.count > 1 or not is_out_of_memory(error):
                     raise
                 held = self._hold(stage, optimisation, error)
             self._current = None
@@ -227,7 +240,20 @@ class Run:
         yield StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
 
     def _prepared(self, stage: Stage, labels: Labels | None) -> tuple[Optimisation, StageClock]:
-        """The stage's optimisation as its checkpoint has it, or at its first step."""
+        """The stage's optimisation as its checkpoint has it, or at its first step; logs as of then."""
+        optimisation, facts = self._resumed(stage, labels)
+        clock = StageClock(self.device, facts)
+        self._metrics.keep(lambda line: line["stage"] != stage.name or line["step"] <= optimisation.step)
+        self._current = (stage, optimisation, clock)
+        noted = last_weights(self._metrics.lines()) or label_weights(self.recipe, self.teachers)
+        if noted != self.weights:
+            self._note_weights()  # the change was made after the checkpoint: now it holds from there
+        if stage.name == STUDENT:
+            self.history.cut(optimisation.step)
+        return optimisation, clock
+
+    def _resumed(self, stage: Stage, labels: Labels | None) -> tuple[Optimisation, dict[str, Any] | None]:
+        """The stage's optimisation, and the facts of its checkpoint; None where there is none."""
         checkpoint = self._checkpoints.load(stage.name)
         facts = None if checkpoint is None else checkpoint[1]
         if facts is not None:
@@ -243,15 +269,7 @@ class Run:
             assert trunk is not None, "the trunk is finished before a teacher forks from it"
             optimisation.load_state_dict(trunk[0])
         self._backing_off.shed(stage, optimisation)
-        clock = StageClock(self.device, facts)
-        self._metrics.keep(lambda line: line["stage"] != stage.name or line["step"] <= optimisation.step)
-        self._current = (stage, optimisation, clock)
-        noted = last_weights(self._metrics.lines()) or label_weights(self.recipe, self.teachers)
-        if noted != self.weights:
-            self._note_weights()  # the change was made after the checkpoint: now it holds from there
-        if stage.name == STUDENT:
-            self.history.cut(optimisation.step)
-        return optimisation, clock
+        return optimisation, facts
 
     def _steps(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> Iterator[Event]:
         """Train to the stage's end, saving now and then. Raises LowMemoryError, having saved."""
@@ -261,7 +279,7 @@ class Run:
                 self.directory.check_there()
                 self.history.add(stats.step, optimisation.model)
             yield self._log(stage, stats, optimisation.model)
-            if stats.terms is not None:
+            if stats.terms is not None and self._team.count == 1:
                 self._backing_off.look(stage)
             if self._timer.is_due and stats.step < stage.last:
                 self.save()
@@ -290,7 +308,9 @@ class Run:
         needed = dict.fromkeys((self.teachers[0], student_start(self.recipe, counts)))
         teachers = {name: self._splat(name) for name in needed}
         recipe = self._backing_off.recipe(stage)
-        return student_optimisation(self.scene, recipe, teachers, labels, self.device, self._breathe)
+        return student_optimisation(
+            self.scene, recipe, teachers, labels, self.device, self._breathe, self._team
+        )
 
     def _gaussians(self, teacher: str) -> int:
         """How many a finished teacher has."""
@@ -337,8 +357,8 @@ class Run:
         return written(path, gaussians, self.scene, self.device, self._breathe)
 
     def _drop_unneeded(self, stage: Stage) -> None:
-        """Delete finished optimizer states: only forks need the trunk's, and only until the last."""
-        if stage.name == self.teachers[-1]:
+        """Delete finished optimizer states: only forks need the trunk's, and only until all have finished."""
+        if all(self._checkpoints.finished(name) is not None for name in self.teachers):
             self._checkpoints.drop(TRUNK)
         if stage.name != TRUNK:
             self._checkpoints.drop(stage.name)
@@ -349,7 +369,7 @@ class Run:
         clock = StageClock(self.device)
         teachers = {name: self._splat(name) for name in self.teachers}
         weights = dict(self.weights)
-        folder, recipe = self.directory.labels, self.recipe
+        folder, recipe = self.directory.labels, self._label_recipe
         labels = yield from labels_of(stage, teachers, weights, self.scene, recipe, folder, clock)
         facts = self._checkpoints.finished(ENSEMBLE)
         if facts is None:
@@ -363,6 +383,11 @@ class Run:
         self._student_labels = reweighable(labels, weights, self.scene, recipe, self._splat)
         self._student_labels.weigh(self.weights)
         return self._student_labels
+
+    @property
+    def _label_recipe(self) -> Recipe:
+        """The recipe that labels are rendered by."""
+        return self.recipe
 
     def _splat(self, model: str) -> Gaussians:
         self.directory.check_there()

@@ -7,7 +7,7 @@ removed).
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,15 +17,17 @@ from torch import Tensor
 from gaussians.camera import Camera
 from gaussians.errors import SplatError, TrainingError
 from gaussians.model import Gaussians
+from gaussians.ranks import ALONE, Ranks
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
 from gaussians.train.average import WeightAverage
+from gaussians.train.batch import Batch, Order, Pass
 from gaussians.train.initial import with_sh_degree
 from gaussians.train.objective import Objective, PhotoObjective, Rendered
 from gaussians.train.parameters import FIELDS, Parameters
 from gaussians.train.recipe import Optimise
 from gaussians.train.refine import Refinement, default_refinement
-from gaussians.train.schedule import Draws, active_sh_degree, learning_rates
+from gaussians.train.schedule import active_sh_degree, learning_rates
 
 
 class Variation(Protocol):
@@ -43,17 +45,15 @@ class Variation(Protocol):
         ...
 
 
-Order = Callable[[int, int, Draws], int]
-
-
 @dataclass(frozen=True)
 class StepStats:
     """What one training step did.
 
     Attributes:
         step: steps done, this one included.
-        view: index of the training view.
-        terms: weighted loss terms by name; None but every `log_every` steps, as reading them waits for a GPU.
+        view: index of the training view; of several, the first.
+        terms: weighted loss terms by name, means over the views; None but every `log_every` steps, as reading
+            them waits for a GPU.
         count: Gaussians after the step.
         seconds: the step took, on the host's clock.
     """
@@ -87,6 +87,7 @@ class Optimisation:
         further: cameras without photos, which the objective knows; indexed after the views.
         order: turns the view drawn for a step, and the step, into the index of what is trained on; None: that
             view itself.
+        ranks: that share the views of each step, each with this same optimisation; only without a variation.
 
     Attributes:
         step: steps done.
@@ -110,7 +111,9 @@ class Optimisation:
         backend: str = "auto",
         further: Sequence[Camera] = (),
         order: Order | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        assert variation is None or ranks.count == 1, "its draws follow those of one rank's views"
         if not views:
             raise TrainingError(f"{stream}: no view to train on; hold out fewer images")
         self.device = torch.device(device)
@@ -119,10 +122,9 @@ class Optimisation:
         self._parameters = Parameters(with_sh_degree(gaussians, recipe.sh_degree).to(self.device))
         cameras = [*(view.camera for view in views), *further]
         self._cameras = [camera.tensors(self.device) for camera in cameras]
-        self._photos, self._order = len(views), order
         self._background = torch.tensor(background, dtype=torch.float32, device=self.device)
         self._extent = extent
-        self._draws = Draws(seed, stream)
+        self._batch = Batch(recipe.batch, len(views), order, seed, stream, ranks)
         self._stream = stream
         self._objective = objective or PhotoObjective(views, recipe.ssim_weight, background, self.device)
         self._variation = variation
@@ -170,10 +172,12 @@ class Optimisation:
 
         Raises:
             TrainingError: the loss is not finite (looked at every `log_every` steps), or no Gaussian is left.
+            RanksError: another rank is gone.
         """
         # Vanishing gradients become denormal numbers, on which CPUs take a hundred times as long.
         torch.set_flush_denormal(True)
         last = self.recipe.steps if until is None else until
+        self._batch.align(self._parameters, self._where, self.step)
         while self.step < last:
             yield self._step(logs=(self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == last)
 
@@ -204,28 +208,34 @@ class Optimisation:
 
     def _step(self, logs: bool) -> StepStats:
         began = time.perf_counter()
-        view = self._draws.view(self.step, self._photos)
-        if self._order is not None:
-            view = self._order(view, self.step, self._draws)
-        generator = self._draws.generator(self.step, "step", self.device)
+        batch, step = self._batch, self.step
+        generators = {place: batch.generator(place, step, self.device) for place in batch.mine}
+        passes = [self._pass(batch.view(place, step), generators[place]) for place in batch.mine]
+        meta = batch.together(passes, self._parameters, self._absgrad)
+        values = self._finite(batch.means(passes)) if logs else None
+        rates = learning_rates(self.recipe.rates, self._extent, step, self.recipe.steps)
+        self._parameters.step(rates)
+        if self._variation is not None:
+            with torch.no_grad():
+                self._variation.after_backward(self, step, generators[0])
+        changed = False
+        if self._refinement is not None:
+            changed = self._refinement.after_step(self._parameters, meta, step, batch.draws)
+        if changed:
+            batch.align(self._parameters, self._where, step)
+        self._average.add(self._parameters.tensors, step, changed)
+        self.step += 1
+        return StepStats(self.step, batch.view(0, step), values, len(self), time.perf_counter() - began)
+
+    def _pass(self, view: int, generator: torch.Generator) -> Pass:
+        """Add to the gradients those of a view's share of the mean loss."""
         gaussians = self.live
         rendered = self._render(gaussians, view, generator)
         terms = self._objective(rendered, view, self.step, gaussians) | self._regularisers(gaussians)
         if self._refinement is not None:
             self._refinement.before_backward(rendered.meta)
-        torch.stack(list(terms.values())).sum().backward()
-        values = self._finite(terms) if logs else None
-        rates = learning_rates(self.recipe.rates, self._extent, self.step, self.recipe.steps)
-        self._parameters.step(rates)
-        if self._variation is not None:
-            with torch.no_grad():
-                self._variation.after_backward(self, self.step, generator)
-        changed = False
-        if self._refinement is not None:
-            changed = self._refinement.after_step(self._parameters, rendered.meta, self.step, self._draws)
-        self._average.add(self._parameters.tensors, self.step, changed)
-        self.step += 1
-        return StepStats(self.step, view, values, len(self), time.perf_counter() - began)
+        (torch.stack(list(terms.values())).sum() / self._batch.size).backward()
+        return Pass({name: term.detach() for name, term in terms.items()}, rendered.meta)
 
     def _regularisers(self, gaussians: Gaussians) -> dict[str, Tensor]:
         """Weighted means of opacity and scale (Kheradmand et al. 2024, eq. 10), where they have a weight."""
@@ -255,7 +265,7 @@ class Optimisation:
                 **self._cameras[view],
                 sh_degree=degree,
                 backgrounds=(self._background if background is None else background)[None],
-                absgrad=self._refinement is not None and self._refinement.absgrad,
+                absgrad=self._absgrad,
                 backend=self._backend,
             )
         except SplatError as error:
@@ -263,11 +273,14 @@ class Optimisation:
         return Rendered(image[0], alpha[0, :, :, 0], background, meta)
 
     @property
+    def _absgrad(self) -> bool:
+        return self._refinement is not None and self._refinement.absgrad
+
+    @property
     def _where(self) -> str:
         return f"{self._stream}, step {self.step + 1}"
 
-    def _finite(self, terms: dict[str, Tensor]) -> dict[str, float]:
-        values = {name: float(term.detach()) for name, term in terms.items()}
+    def _finite(self, values: dict[str, float]) -> dict[str, float]:
         bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
         if bad:
             raise TrainingError(

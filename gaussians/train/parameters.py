@@ -46,6 +46,10 @@ class Parameters:
         """The live parameters, with gradients: no copy."""
         return Gaussians(**{field: self.tensors[name] for name, field in FIELDS.items()})
 
+    def gradients(self) -> list[Tensor]:
+        """Those there are, not copies."""
+        return [tensor.grad for tensor in self.tensors.values() if tensor.grad is not None]
+
     def step(self, rates: Mapping[str, float]) -> None:
         """One Adam step with these learning rates, by name; gradients are then gone."""
         for name, optimizer in self.optimizers.items():

@@ -41,7 +41,8 @@ class Densify:
 class Optimise:
     """One optimisation: how long, by which losses, how it grows."""
 
-    steps: int = option(30_000, "training steps, one view each", low=1)
+    steps: int = option(30_000, "training steps, of `batch` views each", low=1)
+    batch: int = option(1, "views of a step, whose mean loss counts; several ranks share them", low=1)
     sh_degree: int = option(3, "highest spherical-harmonic degree of the colours", low=0, high=3)
     sh_every: int = option(1000, "steps between one more SH degree; 0: all from the start", low=0)
     ssim_weight: float = option(0.2, "weight of D-SSIM against L1 in a colour loss", low=0, high=1)

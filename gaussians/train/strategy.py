@@ -11,6 +11,8 @@ import torch
 from gsplat.strategy import DefaultStrategy
 from torch.optim import Optimizer
 
+from gaussians.train.pull import pull
+
 Params = dict[str, torch.nn.Parameter] | torch.nn.ParameterDict
 
 
@@ -23,19 +25,10 @@ class CappedStrategy(DefaultStrategy):
     def _update_state(
         self, params: Params, state: dict[str, Any], info: dict[str, Any], packed: bool = False
     ) -> None:
-        """Add the norms of the 2-D gradients (NDC units) and the number of views that see each Gaussian.
-
-        The same sums as the original's, without gathering the visible ones first: what is not visible has
-        no gradient.
-        """
-        means2d = info["means2d"]
-        gradients = means2d.absgrad if self.absgrad else means2d.grad
-        cameras = info["n_cameras"]
-        half = gradients.new_tensor([info["width"] / 2 * cameras, info["height"] / 2 * cameras])
-        norms = torch.linalg.vector_norm(gradients * half, dim=-1).sum(dim=0)
-        seen = (info["radii"] > 0).all(dim=-1).sum(dim=0)
+        """Add the norms of the 2-D gradients (NDC units) and the number of views that see each Gaussian."""
+        norms, seen = pull(info, self.absgrad)
         if state["grad2d"] is None:
-            state["grad2d"], state["count"] = norms, seen.to(norms.dtype)
+            state["grad2d"], state["count"] = norms, seen
         else:
             state["grad2d"] += norms
             state["count"] += seen

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from gaussians.distill.pipeline import Stage, compact_teacher_optimisation, is_compact, plan
+from gaussians.distill.pipeline import Stage, compact_teacher_optimisation, is_compact, plan, waves
 from gaussians.distill.recipe import Dropout, Perturb, Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.variant_changes import having
@@ -36,6 +36,23 @@ def test_they_follow_vanilla_which_trains_alone_and_to_its_end():
     }  # fmt: skip
     assert [is_compact(stage, COMPACT) for stage in plan(COMPACT, 6)] == [False, True, True, False, False]
     assert not any(is_compact(stage, tiny.recipe()) for stage in plan(tiny.recipe(), 6))
+
+
+def test_they_wait_for_vanilla_together_and_forks_for_the_trunk():
+    def names(recipe: Recipe, given: tuple[str, ...] = ()) -> list[list[str]]:
+        return [[stage.name for stage in wave] for wave in waves(plan(recipe, 6, given), recipe)]
+
+    assert names(COMPACT) == [["vanilla"], ["perturbed", "dropout"]]
+    assert names(tiny.recipe()) == [["trunk"], ["vanilla", "perturbed", "dropout"]]
+    assert names(having(teachers__fork=0)(tiny.recipe())) == [["vanilla", "perturbed", "dropout"]]
+    assert names(having(teachers__kinds=("vanilla",))(COMPACT)) == [["vanilla"]]
+    assert names(tiny.recipe(), ("mine", "other")) == [["mine", "other"]]
+
+
+def test_a_batch_of_the_students_is_no_work_of_theirs():
+    views = [stats.view for stats in optimisation("dropout").steps()]
+    batched = having(student__optimise__batch=2)(COMPACT)
+    assert [stats.view for stats in optimisation("dropout", batched).steps()] == views
 
 
 @pytest.mark.parametrize("kind", ["vanilla2", "perturbed", "dropout"])

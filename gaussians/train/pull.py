@@ -1,0 +1,35 @@
+"""How strongly images pull at the projected centres: what growth and perturbation go by."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PULL = "pull"
+"""Instead of all else in the meta dictionary of a step of several views: the sums over them."""
+
+
+def pull(meta: dict[str, Any], absgrad: bool) -> tuple[Tensor, Tensor]:
+    """([N] norms of the 2-D gradients, NDC units, [N] views that see the Gaussian), summed over the views.
+
+    The same sums as in gsplat's strategies, without gathering the visible ones first: what is not visible has
+    no gradient. Gradients are those of a mean over the n_cameras views, of which each counts as if alone.
+
+    Args:
+        meta: the rasterizer's, after the backward pass; or of several passes, by `pulled_together`.
+        absgrad: take the absolute gradients.
+    """
+    if PULL in meta:
+        return meta[PULL]
+    means2d, cameras = meta["means2d"], meta["n_cameras"]
+    gradients = means2d.absgrad if absgrad else means2d.grad
+    half = gradients.new_tensor([meta["width"] / 2 * cameras, meta["height"] / 2 * cameras])
+    norms = torch.linalg.vector_norm(gradients * half, dim=-1).sum(dim=0)
+    return norms, (meta["radii"] > 0).all(dim=-1).sum(dim=0).to(norms.dtype)
+
+
+def pulled_together(pulls: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
+    """The meta dictionary of a step whose passes pulled so."""
+    norms, seen = (torch.stack(parts).sum(dim=0) for parts in zip(*pulls, strict=True))
+    return {PULL: (norms, seen)}
