@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from gaussians.camera import Camera
-from gaussians.distill.splat_views import splat_cameras
+from gaussians.distill.splat_views import splat_background, splat_cameras
 from gaussians.errors import SplatError
 from gaussians.io import read_splat
 from gaussians.model import SH_C0, Gaussians
@@ -26,7 +26,8 @@ def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = N
 
     Args:
         path: a file that `read_splat` takes.
-        options: resolution (of 640x480 without cameras), held-out views, background ("auto" is black), seed.
+        options: resolution (of 640x480 without cameras), held-out views, background, seed. The background
+            "auto" is what the splat's cameras.json says it was trained on, else black.
         progress: told of each render; may raise to cancel.
 
     Raises:
@@ -35,7 +36,8 @@ def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = N
         StorageError: renders beyond the bound on memory could not be written.
     """
     resolution, shelf = Resolution.parse(options.resolution), Shelf.of(options)
-    background = background_color(options.background)
+    asked = options.background
+    background = background_color(splat_background(path) or asked if asked == "auto" else asked)
     gaussians = read_splat(path)
     if not len(gaussians):
         raise SplatError(f"{path}: holds no Gaussians to learn from; export it again")

@@ -14,7 +14,7 @@ import torch
 from gaussians.camera import Camera
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
-from gaussians.scene.cameras_json import CAMERAS_FILE, read_cameras
+from gaussians.scene.cameras_json import CAMERAS_FILE, read_background, read_cameras
 
 VIEWS = 160  # poses around a splat without cameras
 _SIZE = (640, 480)  # px
@@ -38,14 +38,24 @@ def splat_cameras(path: Path, gaussians: Gaussians, seed: int) -> tuple[list[Cam
     Raises:
         SplatError: cameras.json can't be read.
     """
-    for folder in _homes(path.resolve()):
-        file = folder / CAMERAS_FILE
-        if file.is_file():
-            return read_cameras(file), f"poses: the {file.name} in {folder}"
+    file = _cameras_file(path)
+    if file is not None:
+        return read_cameras(file), f"poses: the {file.name} in {file.parent}"
     centre, radius = opaque_mass(gaussians)
     if _is_room(gaussians, centre, radius):
         return _from_within(centre, radius, seed), f"poses: {VIEWS} within the splat, which is all around"
     return _around(centre, radius, seed), f"poses: {VIEWS} on a sphere around the splat's opaque mass"
+
+
+def splat_background(path: Path) -> str | None:
+    """The colour that the splat in this file was trained on, as its cameras.json has it; None: not known."""
+    file = _cameras_file(path)
+    return None if file is None else read_background(file)
+
+
+def _cameras_file(path: Path) -> Path | None:
+    files = (folder / CAMERAS_FILE for folder in _homes(path.resolve()))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _homes(path: Path) -> list[Path]:

@@ -1,9 +1,11 @@
 """cameras.json: where a splat was trained from, as the original implementation writes it (Kerbl et al. 2023).
 
-Ours has the principal point as well, "cx" and "cy", which that has not: without them it is the middle.
+Ours has more, which that has not: the principal point, "cx" and "cy", without which it is the middle; and
+the "background" that was trained on, "#rrggbb": what is transparent there can be told on no other.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,9 +36,20 @@ def read_cameras(file: Path) -> list[Camera]:
     return cameras
 
 
-def write_cameras(file: Path, views: Sequence[View]) -> None:
-    """Write the views' cameras. Raises StorageError."""
-    write_json(file, [_entry(index, view) for index, view in enumerate(views)])
+def read_background(file: Path) -> str | None:
+    """What a splat with this cameras.json was trained on, "#rrggbb"; None: it doesn't say, or isn't readable."""
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        background = entries[0]["background"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+    return background if re.fullmatch("#[0-9a-fA-F]{6}", str(background)) else None
+
+
+def write_cameras(file: Path, views: Sequence[View], background: tuple[float, float, float]) -> None:
+    """Write the views' cameras, and the background behind them, RGB in [0, 1]. Raises StorageError."""
+    color = "#" + "".join(f"{round(255 * channel):02x}" for channel in background)
+    write_json(file, [_entry(index, view) | {"background": color} for index, view in enumerate(views)])
 
 
 def _camera(entry: dict[str, Any]) -> Camera:

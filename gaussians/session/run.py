@@ -149,7 +149,7 @@ class Run:
         within = self.directory.path.resolve() in self.scene.path.resolve().parents
         if not path.exists() and not within:
             self.directory.check_there()
-            write_cameras(path, self.scene.train)
+            write_cameras(path, self.scene.train, self.scene.background)
 
     def save(self) -> None:
         """Write a checkpoint of the stage being trained, if any. Raises StorageError."""

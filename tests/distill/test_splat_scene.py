@@ -11,7 +11,7 @@ from gaussians.distill.splat_views import opaque_mass, splat_cameras
 from gaussians.errors import SplatError
 from gaussians.io import write_splat
 from gaussians.model import Gaussians
-from gaussians.scene.cameras_json import read_cameras, write_cameras
+from gaussians.scene.cameras_json import read_background, read_cameras, write_cameras
 from gaussians.scene.types import SceneOptions, View
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.run import Run
@@ -88,7 +88,7 @@ def test_cameras_beside_the_file_win(tmp_path: Path) -> None:
 
 def test_cameras_elsewhere_do_not(tmp_path: Path) -> None:
     views = [View("", camera, np.zeros((32, 40, 3), np.uint8)) for camera in orbit(3)]
-    write_cameras(tmp_path / "cameras.json", views)
+    write_cameras(tmp_path / "cameras.json", views, (0.0, 0.0, 0.0))
     places = {"x.ply": True, "teachers/x.ply": True, "other/x.ply": False, "a/b/x.ply": False}
     for inside, found in places.items():
         _, note = splat_cameras(tmp_path / inside, random_gaussians(), 0)
@@ -110,7 +110,7 @@ def test_written_cameras_are_read_back_with_their_principal_points(tmp_path: Pat
     shift = np.array([[0, 0, 1.5], [0, 0, -2.25], [0, 0, 0]])
     off = [dataclasses.replace(camera, K=camera.K + shift) for camera in orbit(3)]
     views = [View(f"{index}", camera, np.zeros((32, 40, 3), np.uint8)) for index, camera in enumerate(off)]
-    write_cameras(tmp_path / "cameras.json", views)
+    write_cameras(tmp_path / "cameras.json", views, (0.0, 0.0, 0.0))
     for read, camera in zip(read_cameras(tmp_path / "cameras.json"), off, strict=True):
         assert np.allclose(read.K, camera.K)
         assert np.allclose(read.viewmat, camera.viewmat)
@@ -136,3 +136,23 @@ def test_an_empty_splat_is_refused(tmp_path: Path) -> None:
     write_splat(tmp_path / "empty.ply", random_gaussians(0))
     with pytest.raises(SplatError, match="no Gaussians to learn from"):
         splat_scene(tmp_path / "empty.ply", SceneOptions())
+
+
+def test_a_splat_is_seen_on_what_it_was_trained_on_unless_asked_otherwise(tmp_path: Path) -> None:
+    path, file = tmp_path / "thing.ply", tmp_path / "cameras.json"
+    write_splat(path, random_gaussians(60))
+    views = [
+        View(f"{index}", camera, np.zeros((32, 40, 3), np.uint8)) for index, camera in enumerate(orbit(4))
+    ]
+    write_cameras(file, views, (1.0, 0.2, 0.0))
+    assert read_background(file) == "#ff3300"
+    scene = splat_scene(path, SceneOptions(test_every=3))
+    assert scene.background == (1.0, 0.2, 0.0)
+    rendered = render_view(random_gaussians(60), scene.train[0].camera, scene.background)
+    assert psnr(rendered, torch.from_numpy(scene.train[0].image) / 255) > 45
+    assert splat_scene(path, SceneOptions(test_every=3, background="white")).background == (1.0, 1.0, 1.0)
+    for text in ("[]", "{}", '[{"background": "red"}]', "nothing"):
+        file.write_text(text)
+        assert read_background(file) is None, text
+    file.unlink()
+    assert splat_scene(path, SceneOptions(resolution="24")).background == (0.0, 0.0, 0.0)
