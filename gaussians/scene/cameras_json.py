@@ -37,7 +37,7 @@ def read_cameras(file: Path) -> list[Camera]:
 
 
 def read_background(file: Path) -> str | None:
-    """What a splat with this cameras.json was trained on, "#rrggbb"; None: it doesn't say, or isn't readable."""
+    """What a splat with this cameras.json was trained on, "#rrggbb"; None: it says nothing of it."""
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
         background = entries[0]["background"]
