@@ -79,7 +79,8 @@ class Dialogs:
     def error(self, failed: Failed) -> None:
         """Say what went wrong, and what to do."""
         self._failed = failed
-        with self.window("That did not work", 520, tag="error dialog"):
+        title = "Please note" if failed.goes_on else "That did not work"
+        with self.window(title, 520, tag="error dialog"):
             dpg.bind_item_font(dpg.add_text(failed.what, wrap=0), self._look.bold)
             if failed.advice:
                 dpg.add_text(failed.advice, wrap=0)

@@ -254,11 +254,15 @@ class Exported:
 
 @dataclass(frozen=True)
 class Failed:
-    """Something went wrong. `advice`: what the user can do; `details`: for a report, may be a traceback."""
+    """Something went wrong. `advice`: what the user can do; `details`: for a report, may be a traceback.
+
+    `goes_on`: it was got over, and the user only has to know.
+    """
 
     what: str
     advice: str
     details: str = ""
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)

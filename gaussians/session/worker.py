@@ -154,7 +154,8 @@ class Worker(CommandThread):
         gallery = training.gallery(opened)
         gallery.live = self._live
         if training.notes:
-            self._outbox.put(Failed("Memory is short; the run does with less", "; ".join(training.notes)))
+            notes = _sentence("; ".join(training.notes))
+            self._outbox.put(Failed("Memory is short: the run does with less", notes, goes_on=True))
         self._training = training
         self._opened = opened.training_in(training.directory.path, training.run.recipe, gallery)
         if gallery is not opened.gallery:
@@ -176,7 +177,7 @@ class Worker(CommandThread):
             self._fail(training, error)
             return None
         if isinstance(event, BackedOff):
-            self._outbox.put(Failed("Memory is full; the run goes on", event.text))
+            self._outbox.put(Failed("Memory is full", _sentence(event.text), goes_on=True))
         if isinstance(event, StageFinished):
             keep_finished(self._gallery(), training.directory, event.stage, event.facts)
         self._outbox.put(Progressed(event))
@@ -286,3 +287,8 @@ class Worker(CommandThread):
 
     def _log(self, line: dict[str, Any]) -> None:
         self._outbox.put(MetricsLogged((line,)))
+
+
+def _sentence(text: str) -> str:
+    """The text as one: with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ from gaussians.session.messages import (
     TeachersWeighed,
     View,
 )
+from gaussians.train.optimisation import Optimisation
 from tests.session import tiny
 from tests.session.studio import OPTIONS, PATIENCE, Studio, look, studio
 
@@ -282,6 +284,33 @@ def test_failing_step_ends_the_run_and_not_the_worker(
             patch.setattr("gaussians.train.optimisation.Optimisation._render", diverge)
             assert "lower the learning rates" in desk.wait(Failed).advice
             desk.state("idle")
+        desk.send(Start(tmp_path / "run", tiny.recipe()))
+        assert desk.state("finished", "idle") == "finished"
+
+
+def test_want_of_memory_is_told_and_the_run_goes_on(
+    scene_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gaussians.session.memory_plan.available_memory", lambda device: 0)
+    render, full = Optimisation._render, [True]
+
+    def full_once(self: Optimisation, *args: Any) -> Any:
+        if self.step == 12 and full:
+            full.clear()
+            raise MemoryError
+        return render(self, *args)
+
+    monkeypatch.setattr(Optimisation, "_render", full_once)
+    with studio() as desk:
+        desk.open(scene_folder)
+        desk.send(Start(tmp_path / "run", tiny.recipe()))
+        before = desk.wait(Failed)
+        assert before.goes_on
+        assert before.advice.startswith("Would need up to ")
+        during = desk.wait(Failed)
+        assert (during.what, during.goes_on) == ("Memory is full", True)
+        assert desk.state("finished", "idle") == "finished"
+        # Whoever asks for the same again goes on with the run as it was made to fit.
         desk.send(Start(tmp_path / "run", tiny.recipe()))
         assert desk.state("finished", "idle") == "finished"
 
