@@ -3,6 +3,8 @@
 The command line prints the message without a traceback and ends with exit code 2.
 """
 
+import errno
+
 
 class DistilleryError(Exception):
     """Something the user can mend."""
@@ -42,9 +44,11 @@ class TrainingError(DistilleryError):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed, whoever tried: Python, NumPy, Numba, or PyTorch on CPU or GPU."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     # PyTorch's error is told by its name, as to import it would load it before --help; its CPU allocator
     # has no type of its own.
     named = type(error).__name__ == "OutOfMemoryError"
-    return isinstance(error, RuntimeError) and (named or "can't allocate memory" in str(error))
+    return isinstance(error, RuntimeError) and (
+        named or "can't allocate memory" in str(error) or "Cannot allocate memory" in str(error)
+    )

@@ -15,7 +15,7 @@ from gaussians.train.optimisation import Optimisation
 CAP = "cap"
 """Key, in a checkpoint's facts, of the count that a stage had to be held to."""
 _STEP = 0.9  # of its Gaussians a stage keeps when an allocation failed
-_ADVICE = "close other programs, then resume; or train anew at a lower --resolution"
+MORE_MEMORY = "close other programs, then resume; or train anew at a lower --resolution"
 
 
 class BackingOff:
@@ -73,7 +73,7 @@ class BackingOff:
         cap = max(least, int(_STEP * min(count, self._caps.get(stage.name, count))))
         if cap >= count:
             raise TrainingError(
-                f"{stage.name}, step {step}: memory is full at {count:,} Gaussians; {_ADVICE}"
+                f"{stage.name}, step {step}: memory is full at {count:,} Gaussians; {MORE_MEMORY}"
             )
         self._caps[stage.name] = cap
         return f"memory is full: {stage.name} goes on from its checkpoint with {cap:,} Gaussians at most"

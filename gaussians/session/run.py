@@ -30,13 +30,13 @@ from gaussians.distill.pipeline import (
 )
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
-from gaussians.errors import is_out_of_memory
+from gaussians.errors import TrainingError, is_out_of_memory
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE
 from gaussians.scene import Scene
 from gaussians.scene.cameras_json import write_cameras
-from gaussians.session.backing_off import BackingOff
+from gaussians.session.backing_off import MORE_MEMORY, BackingOff
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import SAVE_EVERY, SaveTimer, StageClock
 from gaussians.session.directory import RunDirectory
@@ -221,12 +221,13 @@ class Run:
             labels = yield from self._labels(self.plan[index - 1], index - 1)
         held = ""
         while True:
-            optimisation, clock = self._prepared(stage, labels)
-            yield StageStarted(stage, index, len(self.plan), optimisation.step)
-            if held:
-                self._append(stage, optimisation.step, {"event": "backed off", "text": held})
-                yield BackedOff(stage, optimisation.step, held)
+            optimisation = None
             try:
+                optimisation, clock = self._prepared(stage, labels)
+                yield StageStarted(stage, index, len(self.plan), optimisation.step)
+                if held:
+                    self._append(stage, optimisation.step, {"event": "backed off", "text": held})
+                    yield BackedOff(stage, optimisation.step, held)
                 yield from self._steps(stage, optimisation, clock)
                 break
             except Exception as error:
@@ -285,8 +286,10 @@ class Run:
                 self.save()
                 yield CheckpointSaved(stage, stats.step)
 
-    def _hold(self, stage: Stage, optimisation: Optimisation, error: Exception) -> str:
+    def _hold(self, stage: Stage, optimisation: Optimisation | None, error: Exception) -> str:
         """Decide to go on with fewer Gaussians, and say so. Raises TrainingError where that can't be."""
+        if optimisation is None:
+            raise TrainingError(f"{stage.name}: memory is too full to begin; {MORE_MEMORY}") from error
         vanilla = self._checkpoints.finished(self.teachers[0]) or {}
         step, count = optimisation.step, len(optimisation)
         text = self._backing_off.hold(stage, step, count, vanilla.get("gaussians", 0), error)
