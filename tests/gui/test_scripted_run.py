@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,17 +79,25 @@ def student_is_there(person: Person) -> None:
 def the_comparison_is_scrubbed(person: Person) -> None:
     person.click("show compare")
     person.wait("the comparison", lambda known: "compare" in known["cells"])
-    person.double_click("compare")
+    for _ in range(4):  # two clicks that a busy machine sees too far apart are no double click
+        person.double_click("compare")
+        time.sleep(2)
+        if list(person.knows()["cells"]) == ["compare"]:
+            break
     person.wait("it enlarged", lambda known: list(known["cells"]) == ["compare"])
     person.wait(
         "its images", lambda known: {"compare first", "compare second"} <= set(known["images"]), PATIENCE
     )
     middle, edge = person.place("compare"), person.place("compare", 0.1)
     person.drag(middle, (edge[0], middle[1]))
-    scrubbed = person.cell("compare", "05 scrubbed")
     column = edge[0] - round(person.knows()["cells"]["compare"][0]) - 4
-    line = scrubbed[: scrubbed.shape[0] // 3, column - 2 : column + 3]
-    assert (line.min(axis=2) > 240).any(axis=1).mean() > 0.9, "the divider is where the mouse left it"
+    for _ in range(10):  # a machine with other work to do may take a moment to draw it
+        scrubbed = person.cell("compare", "05 scrubbed")
+        line = scrubbed[: scrubbed.shape[0] // 3, column - 2 : column + 3]
+        drawn = (line.min(axis=2) > 240).any(axis=1).mean()
+        if drawn > 0.9:
+            break
+    assert drawn > 0.9, "the divider is where the mouse left it"
     person.click("compare mode", 0.66)
     person.wait_for_item("compare most")
     errors = person.cell("compare", "06 error map")
