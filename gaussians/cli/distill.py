@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
 
 from gaussians.cli.console import Console
@@ -18,7 +19,7 @@ from gaussians.distill.variant_changes import having, independent
 from gaussians.errors import RecipeError, RunError, SplatError
 from gaussians.io import read_splat, readable_suffixes
 from gaussians.ranks import launched
-from gaussians.scene import SceneOptions
+from gaussians.scene import Scene, SceneOptions
 from gaussians.session.clock import SAVE_EVERY
 from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
@@ -102,12 +103,7 @@ def distill(flags: Flags) -> int:
     console = Console()
     plan, directory = begun(flags)
     within, device = tolerance(flags, directory), choose_device(plan.device)
-    with console.loading(plan.scene) as progress:
-        scene = load_views(plan.scene, plan.options, progress)
-        notes: tuple[str, ...] = ()
-        if not directory.exists:
-            plan, scene, notes = fitted(plan, scene, device, progress)
-    console.describe(scene, plan.recipe, device, directory.path, within, notes)
+    plan, scene = loaded(plan, directory, device, console, within)
     if not directory.exists:
         begin_search(directory, within, scene)
         directory.create(dataclasses.replace(plan, device=device.type))
@@ -125,6 +121,22 @@ def distill(flags: Flags) -> int:
         return STOPPED
     console.finished(finished, scene)
     return 0 if isinstance(training, Run) else console.searched(training)
+
+
+def loaded(
+    plan: RunPlan, directory: RunDirectory, device: torch.device, console: Console, within: float | None
+) -> tuple[RunPlan, Scene]:
+    """The run as it fits into memory, if it is a new one, and its scene; says what is about to be done.
+
+    Raises:
+        DistilleryError: the scene or a teacher can't be read.
+    """
+    with console.loading(plan.scene) as progress:
+        scene, notes = load_views(plan.scene, plan.options, progress), ()
+        if not directory.exists:
+            plan, scene, notes = fitted(plan, scene, device, progress)
+    console.describe(scene, plan.recipe, device, directory.path, within, notes)
+    return plan, scene
 
 
 def _train(training: Run | Search, console: Console) -> RunFinished | None:

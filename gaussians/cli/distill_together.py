@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 
 from gaussians.cli.console import Console
-from gaussians.cli.distill import Flags, begun, tolerance
+from gaussians.cli.distill import Flags, begun, loaded, tolerance
 from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.distill.recipe import Recipe
 from gaussians.errors import BackendUnavailableError, RunError
@@ -19,7 +19,6 @@ from gaussians.session.directory import RunDirectory
 from gaussians.session.events import RunFinished
 from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
-from gaussians.session.memory_plan import fitted
 from gaussians.session.scenes import load_views
 from gaussians.session.shared_run import SharedRun
 
@@ -59,12 +58,7 @@ def _lead(ranks: Ranks, flags: Flags) -> int:
             if tolerance(flags, directory) is not None:
                 raise RunError("--within: searches in one process; leave torchrun out, or give a --budget")
             device = _device(plan.device)
-            with console.loading(plan.scene) as progress:
-                scene = load_views(plan.scene, plan.options, progress)
-                notes: tuple[str, ...] = ()
-                if not directory.exists:
-                    plan, scene, notes = fitted(plan, scene, device, progress)
-            console.describe(scene, plan.recipe, device, directory.path, None, notes)
+            plan, scene = loaded(plan, directory, device, console, None)
             console.note(_division(plan.recipe, ranks))
             if not directory.exists:
                 directory.create(dataclasses.replace(plan, device=device.type))

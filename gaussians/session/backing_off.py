@@ -9,7 +9,7 @@ from gaussians.distill.pipeline import STUDENT, Stage, is_compact, student_budge
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having
 from gaussians.errors import TrainingError
-from gaussians.session.memory import LowMemoryError, is_low
+from gaussians.memory import LowMemoryError, is_low
 from gaussians.train.optimisation import Optimisation
 
 CAP = "cap"

@@ -11,7 +11,7 @@ from typing import Any
 import safetensors
 from torch import Tensor
 
-from gaussians.errors import RunError
+from gaussians.errors import RunError, is_out_of_memory
 from gaussians.session.tensor_file import write_tensors
 from gaussians.storage import write_json
 
@@ -66,6 +66,8 @@ class Checkpoints:
                 names = file.keys() if with_tensors else ()
                 return {name: file.get_tensor(name) for name in names}, facts
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
+            if is_out_of_memory(error):
+                raise
             raise RunError(
                 f"{path}: not a readable checkpoint ({error}); delete it to redo this stage"
             ) from error

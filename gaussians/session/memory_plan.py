@@ -14,11 +14,10 @@ from gaussians.distill.pipeline import label_count, student_start
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having
 from gaussians.io import read_splat
-from gaussians.memory import total_memory
+from gaussians.memory import available_memory, total_memory
 from gaussians.scene import Progress, Scene
 from gaussians.scene.resolution import Resolution
 from gaussians.session.directory import RunPlan
-from gaussians.session.memory import available_memory
 from gaussians.session.scenes import load_views
 
 _BASE = 500e6  # bytes: Python, PyTorch and the compiled kernels

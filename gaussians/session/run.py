@@ -32,6 +32,7 @@ from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
 from gaussians.errors import TrainingError, is_out_of_memory
 from gaussians.io import read_splat
+from gaussians.memory import LowMemoryError, free_memory
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE
 from gaussians.scene import Scene
@@ -54,7 +55,6 @@ from gaussians.session.label_stage import labels_of, reweighable
 from gaussians.session.live import Live
 from gaussians.session.machine import memory_in_use
 from gaussians.session.measure import Probe, measured_ensemble, written
-from gaussians.session.memory import LowMemoryError, free_memory
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.picture import write_picture
 from gaussians.session.report import build_report

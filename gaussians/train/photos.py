@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gaussians.memory import available_memory
 from gaussians.scene.types import View
 
 _Kind = Literal["image", "mask", "alpha"]
@@ -30,7 +31,7 @@ class Photos:
     def __init__(self, views: Sequence[View], device: torch.device | str, room: float | None = None) -> None:
         self._views, self._device = views, torch.device(device)
         if room is None and self._device.type == "cuda":
-            room = _SHARE * _free(self._device)
+            room = _SHARE * (available_memory(self._device) or 0)
         self._room = float("inf") if room is None else room
         self._kept: dict[tuple[str, int], Tensor] = {}
         if self._device.type == "cpu":
@@ -68,12 +69,6 @@ class Photos:
             self._room -= pixels.nbytes
             self._kept[kind, view] = placed
         return placed
-
-
-def _free(gpu: torch.device) -> int:
-    """Bytes that no tensor has: PyTorch keeps those of earlier ones for later ones."""
-    kept = torch.cuda.memory_reserved(gpu) - torch.cuda.memory_allocated(gpu)
-    return torch.cuda.mem_get_info(gpu)[0] + kept
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from gaussians.errors import TrainingError, is_out_of_memory
+from gaussians.memory import available_memory
 from gaussians.scene import SceneOptions
 from gaussians.session import backing_off
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.events import BackedOff, Event, RunFinished, StageStarted
-from gaussians.session.memory import available_memory
 from gaussians.session.run import Run
 from gaussians.train.optimisation import Optimisation
 from tests.session import tiny
