@@ -14,8 +14,8 @@ from gaussians.distill.pipeline import STUDENT
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError, RunError, StorageError
-from gaussians.scene import SceneOptions
-from gaussians.scene.cameras_json import CAMERAS_FILE
+from gaussians.scene import Scene, SceneOptions
+from gaussians.scene.cameras_json import CAMERAS_FILE, write_cameras
 from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
 
@@ -142,6 +142,16 @@ class RunDirectory:
             ) from error
         except RecipeError as error:
             raise RunError(f"{path}: {error}") from error
+
+    def note_cameras(self, scene: Scene) -> None:
+        """Write those of the training views: who distils these splats again must not see the others.
+
+        Not beside a splat that is the scene itself: it would be looked at from there the next time.
+        """
+        within = self.path.resolve() in scene.path.resolve().parents
+        if not self.cameras.exists() and not within:
+            self.check_there()
+            write_cameras(self.cameras, scene.train, scene.background)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -19,14 +19,9 @@ from gaussians.distill.pipeline import (
     STUDENT,
     TRUNK,
     Stage,
-    compact_teacher_optimisation,
-    is_compact,
     label_weights,
     plan,
     student_budget,
-    student_optimisation,
-    student_start,
-    teacher_optimisation,
 )
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
@@ -36,7 +31,6 @@ from gaussians.memory import LowMemoryError, free_memory
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE
 from gaussians.scene import Scene
-from gaussians.scene.cameras_json import write_cameras
 from gaussians.session.backing_off import MORE_MEMORY, BackingOff
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import SAVE_EVERY, SaveTimer, StageClock
@@ -57,6 +51,7 @@ from gaussians.session.machine import memory_in_use
 from gaussians.session.measure import Probe, measured_ensemble, written
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.picture import write_picture
+from gaussians.session.preparation import Preparation
 from gaussians.session.report import build_report
 from gaussians.session.weights import WEIGHTS, last_weights
 from gaussians.storage import write_json
@@ -102,6 +97,9 @@ class Run:
         self._probe = Probe(scene, device)
         self._timer = SaveTimer(save_every)
         self._backing_off = BackingOff(recipe, device)
+        self._preparation = Preparation(
+            directory, scene, recipe, self.teachers, device, self._checkpoints, self._backing_off, breathe
+        )
         self._on_line, self._breathe = on_line, breathe
         self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
         self.history = History(directory.path / "history", recipe.student.optimise.steps)
@@ -118,7 +116,7 @@ class Run:
             StorageError: something could not be written; what was written before is whole.
             TrainingError: an optimisation diverged.
         """
-        self._note_cameras()
+        self.directory.note_cameras(self.scene)
         for index, stage in enumerate(self.plan):
             yield from self._do(stage, index)
         yield self._finish()
@@ -139,17 +137,6 @@ class Run:
         metrics = MetricsLog(self.directory.metrics)
         metrics.collect([stage.name for stage in self.plan])
         return metrics
-
-    def _note_cameras(self) -> None:
-        """Write those of the training views: who distils these splats again must not see the others.
-
-        Not beside a splat that is the scene itself: it would be looked at from there the next time.
-        """
-        path = self.directory.cameras
-        within = self.directory.path.resolve() in self.scene.path.resolve().parents
-        if not path.exists() and not within:
-            self.directory.check_there()
-            write_cameras(path, self.scene.train, self.scene.background)
 
     def save(self) -> None:
         """Write a checkpoint of the stage being trained, if any. Raises StorageError."""
@@ -242,7 +229,7 @@ class Run:
 
     def _prepared(self, stage: Stage, labels: Labels | None) -> tuple[Optimisation, StageClock]:
         """The stage's optimisation as its checkpoint has it, or at its first step; logs as of then."""
-        optimisation, facts = self._resumed(stage, labels)
+        optimisation, facts = self._preparation.optimisation(stage, labels, self._team)
         clock = StageClock(self.device, facts)
         self._metrics.keep(lambda line: line["stage"] != stage.name or line["step"] <= optimisation.step)
         self._current = (stage, optimisation, clock)
@@ -252,25 +239,6 @@ class Run:
         if stage.name == STUDENT:
             self.history.cut(optimisation.step)
         return optimisation, clock
-
-    def _resumed(self, stage: Stage, labels: Labels | None) -> tuple[Optimisation, dict[str, Any] | None]:
-        """The stage's optimisation, and the facts of its checkpoint; None where there is none."""
-        checkpoint = self._checkpoints.load(stage.name)
-        facts = None if checkpoint is None else checkpoint[1]
-        if facts is not None:
-            self._backing_off.take(stage, facts)
-        if labels is not None:
-            optimisation = self._student_optimisation(stage, labels)
-        else:
-            optimisation = self._teacher_optimisation(stage)
-        if checkpoint is not None:
-            optimisation.load_state_dict(checkpoint[0])
-        elif stage.first > 0:
-            trunk = self._checkpoints.load(TRUNK)
-            assert trunk is not None, "the trunk is finished before a teacher forks from it"
-            optimisation.load_state_dict(trunk[0])
-        self._backing_off.shed(stage, optimisation)
-        return optimisation, facts
 
     def _steps(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> Iterator[Event]:
         """Train to the stage's end, saving now and then. Raises LowMemoryError, having saved."""
@@ -297,31 +265,6 @@ class Run:
             self.save()  # nothing has failed
         return text
 
-    def _teacher_optimisation(self, stage: Stage) -> Optimisation:
-        """The trunk's or a teacher's, at step 0."""
-        recipe = self._backing_off.recipe(stage)
-        if not is_compact(stage, recipe):
-            return teacher_optimisation(stage, self.scene, recipe, self.device)
-        vanilla = self._splat(self.teachers[0])
-        return compact_teacher_optimisation(stage, self.scene, recipe, vanilla, self.device, self._breathe)
-
-    def _student_optimisation(self, stage: Stage, labels: Labels) -> Optimisation:
-        """The student's at step 0; of the teachers, those it needs are in memory meanwhile."""
-        counts = {name: self._gaussians(name) for name in self.teachers}
-        needed = dict.fromkeys((self.teachers[0], student_start(self.recipe, counts)))
-        teachers = {name: self._splat(name) for name in needed}
-        recipe = self._backing_off.recipe(stage)
-        return student_optimisation(
-            self.scene, recipe, teachers, labels, self.device, self._breathe, self._team
-        )
-
-    def _gaussians(self, teacher: str) -> int:
-        """How many a finished teacher has."""
-        self.directory.check_there()
-        facts = self._checkpoints.finished(teacher)
-        assert facts is not None, "teachers are finished before the student begins"
-        return facts["gaussians"]
-
     def _log(self, stage: Stage, stats: StepStats, gaussians: Gaussians) -> StepDone:
         psnr = self._probe.psnr(gaussians, stats.step, stage.last)
         if stats.terms is not None or psnr is not None:
@@ -343,7 +286,7 @@ class Run:
         else:
             facts |= self._write(stage.model, optimisation.gaussians())
         if stage.name == STUDENT:
-            facts["budget"] = student_budget(self.recipe, self._gaussians(self.teachers[0]))
+            facts["budget"] = student_budget(self.recipe, self._preparation.gaussians(self.teachers[0]))
         self._current, self._student_labels = None, None
         self._metrics.sync()
         self._finish_stage(stage.name, facts)
@@ -370,7 +313,7 @@ class Run:
         """Render the soft labels and measure the ensemble; the teachers leave memory at the end."""
         yield StageStarted(stage, index, len(self.plan), 0)
         clock = StageClock(self.device)
-        teachers = {name: self._splat(name) for name in self.teachers}
+        teachers = {name: self._preparation.splat(name) for name in self.teachers}
         weights = dict(self.weights)
         folder, recipe = self.directory.labels, self._label_recipe
         labels = yield from labels_of(stage, teachers, weights, self.scene, recipe, folder, clock)
@@ -383,7 +326,7 @@ class Run:
             facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
             self._finish_stage(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
-        self._student_labels = reweighable(labels, weights, self.scene, recipe, self._splat)
+        self._student_labels = reweighable(labels, weights, self.scene, recipe, self._preparation.splat)
         self._student_labels.weigh(self.weights)
         return self._student_labels
 
@@ -391,10 +334,6 @@ class Run:
     def _label_recipe(self) -> Recipe:
         """The recipe that labels are rendered by."""
         return self.recipe
-
-    def _splat(self, model: str) -> Gaussians:
-        self.directory.check_there()
-        return read_splat(self.directory.splat(model)).to(self.device)
 
     def _finish(self) -> RunFinished:
         self.directory.check_there()
@@ -411,7 +350,7 @@ class Run:
         facts = self._checkpoints.finished(ENSEMBLE)
         assert facts is not None, "it is measured before the student is trained"
         if facts.get(WEIGHTS, label_weights(self.recipe, self.teachers)) != self.weights:
-            teachers = {name: self._splat(name) for name in self.teachers}
+            teachers = {name: self._preparation.splat(name) for name in self.teachers}
             facts |= measured_ensemble(teachers, self.weights, self.scene, self.device, self._breathe)
             facts[WEIGHTS] = self.weights
             self._finish_stage(ENSEMBLE, facts)

@@ -66,7 +66,7 @@ class SharedRun(Run):
             RanksError: another rank is gone.
         """
         if self._ranks.leads:
-            self._note_cameras()
+            self.directory.note_cameras(self.scene)
         for wave in waves(self.plan, self.recipe):
             yield from self._side_by_side(wave, stop)
             if self.stopped:
@@ -179,7 +179,7 @@ class SharedRun(Run):
         if self.stopped:
             return
         labels = yield from self._labels(self.plan[-2], len(self.plan) - 2)
-        optimisation, _ = self._resumed(stage, labels)
+        optimisation, _ = self._preparation.optimisation(stage, labels, self._team)
         for stats in optimisation.steps(until=stage.last):
             yield StepDone(stage, stats.step, stats.count, stats.terms, None)
             self.stopped = self._team.any(stop())

@@ -14,7 +14,7 @@ from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having
 from gaussians.errors import RunError, SceneError, TrainingError
 from gaussians.scene import Scene, SceneOptions
-from gaussians.session import run as session_run
+from gaussians.session import preparation
 from gaussians.session.ablation import Ablation, TaskAdvanced, TaskFailed, TaskFinished, TaskStarted
 from gaussians.session.ablation_directory import AblationDirectory, AblationPlan, Task
 from gaussians.session.events import StepDone
@@ -146,14 +146,14 @@ def test_another_recipe_is_refused_before_anything_is_trained(finished: Path):
 
 
 def test_a_variant_that_diverges_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    trained = session_run.student_optimisation
+    trained = preparation.student_optimisation
 
     def diverging(scene: Scene, recipe: Recipe, *rest: Any) -> Optimisation:
         if recipe.student.structure.weight == 0 and recipe.student.label_weight > 0:
             raise TrainingError("student, step 3: the loss is not finite")
         return trained(scene, recipe, *rest)
 
-    monkeypatch.setattr(session_run, "student_optimisation", diverging)
+    monkeypatch.setattr(preparation, "student_optimisation", diverging)
     events = list(begin(tmp_path, variants=("no-structure", "base")).events())
     failed = [event for event in events if isinstance(event, TaskFailed)]
     assert [(event.task.variant, event.reason) for event in failed] == [
