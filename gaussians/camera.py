@@ -43,6 +43,12 @@ class Camera:
         scale = np.diag([width / self.width, height / self.height, 1.0])
         return Camera(self.viewmat, scale @ self.K, width, height)
 
+    def binned(self, factor: int) -> "Camera":
+        """A camera whose pixels are factor² of this one's; those left over at the far edges are cut off."""
+        K = self.K.copy()
+        K[:2] /= factor
+        return Camera(self.viewmat, K, self.width // factor, self.height // factor)
+
     def tensors(self, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The camera as `rasterize` takes it: viewmats [1, 4, 4], Ks [1, 3, 3] float32, width, height."""
 

@@ -10,6 +10,7 @@ from gaussians.distill.recipe import Student
 from gaussians.distill.structure import SeparableLoss, StructuralLoss
 from gaussians.model import Gaussians
 from gaussians.scene.types import View
+from gaussians.train.coarse import binned, binned_mask
 from gaussians.train.losses import color_losses
 from gaussians.train.objective import Objective, Rendered
 from gaussians.train.photos import Photos
@@ -47,24 +48,25 @@ class StudentObjective(Objective):
         self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
     ) -> dict[str, Tensor]:
         """The weighted terms "photo", "label" and, where it is due, "structure"."""
-        terms = self._color_terms(rendered.image, view_index, step)
+        terms = self._color_terms(rendered, view_index, step)
         settings = self._student.structure
         if self._structure is not None and step % settings.every == 0:
             counted = gaussians.opacities if settings.by_opacity else None
             terms["structure"] = settings.weight * self._structure(gaussians.means, counted)
         return terms
 
-    def _color_terms(self, image: Tensor, view: int, step: int) -> dict[str, Tensor]:
+    def _color_terms(self, rendered: Rendered, view: int, step: int) -> dict[str, Tensor]:
         """The colour losses against both targets, which share the statistics of the rendered image.
 
         Only their total has a gradient, so the last term is what the total has beyond the others' values:
         each term has its own value, and their sum the gradient of all.
         """
         wanted = self._weights(view, step)
-        targets = {name: self._target(name, view, image.device) for name in wanted}
+        image, binning = rendered.image, rendered.binning
+        targets = {name: binned(self._target(name, view, image.device), binning) for name in wanted}
         weights = [weight for weight, _ in wanted.values()]
         mixes = [mix for _, mix in wanted.values()]
-        mask = self._photos.mask(view) if view < len(self._photos) else None
+        mask = binned_mask(self._photos.mask(view), binning) if view < len(self._photos) else None
         loss = color_losses(image, list(targets.values()), weights, mixes, mask)
         by_l1 = 1 - torch.tensor(mixes, device=image.device)
         values = torch.tensor(weights, device=image.device) * (by_l1 * loss.l1 + (1 - by_l1) * loss.dssim)

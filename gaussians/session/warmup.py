@@ -28,7 +28,7 @@ from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.run import Run
 from gaussians.storage import write_json
 from gaussians.train.evaluate import render_view
-from gaussians.train.recipe import Densify, Optimise
+from gaussians.train.recipe import Coarse, Densify, Optimise
 
 SIZE = 48  # px: of the photos; trained on at 2/3 of it
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -100,7 +100,8 @@ def compiled_mark() -> Path:
 def _recipe() -> Recipe:
     """Every part of the pipeline, in a few steps."""
     densify = Densify(start=2, stop=14, every=4, grad_threshold=1e-6, reset_every=6, cap=400)
-    optimise = Optimise(steps=16, sh_every=4, log_every=4, densify=densify)
+    coarse = Coarse(stop=4, pixels=1)
+    optimise = Optimise(steps=16, sh_every=4, log_every=4, densify=densify, coarse=coarse)
     return Recipe(
         name="warm-up",
         teachers=Teachers(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gaussians.model import Gaussians
 from gaussians.scene.types import View
+from gaussians.train.coarse import binned, binned_mask
 from gaussians.train.losses import color_loss
 from gaussians.train.photos import Photos
 
@@ -22,12 +23,14 @@ class Rendered:
         alpha: [H, W].
         background: [3] the random colour behind the Gaussians; None: the scene's, as in the photos.
         meta: the rasterizer's meta dictionary.
+        binning: pixels of the view that are one here, along each axis.
     """
 
     image: Tensor
     alpha: Tensor
     background: Tensor | None
     meta: dict[str, Any]
+    binning: int = 1
 
 
 class Objective(Protocol):
@@ -75,8 +78,9 @@ class PhotoObjective:
         self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
     ) -> dict[str, Tensor]:
         """The colour loss as one term, "photo"."""
-        image = self._photo(view_index, rendered.background)
-        loss = color_loss(rendered.image, image, self._ssim_weight, self._photos.mask(view_index))
+        image = binned(self._photo(view_index, rendered.background), rendered.binning)
+        mask = binned_mask(self._photos.mask(view_index), rendered.binning)
+        loss = color_loss(rendered.image, image, self._ssim_weight, mask)
         return {"photo": loss.total}
 
     def _photo(self, view: int, background: Tensor | None) -> Tensor:

@@ -22,6 +22,7 @@ from gaussians.raster import rasterize
 from gaussians.scene.types import View
 from gaussians.train.average import WeightAverage
 from gaussians.train.batch import Batch, Order, Pass
+from gaussians.train.coarse import Cameras
 from gaussians.train.initial import with_sh_degree
 from gaussians.train.objective import Objective, PhotoObjective, Rendered
 from gaussians.train.parameters import FIELDS, Parameters
@@ -121,7 +122,7 @@ class Optimisation:
         self.step = start
         self._parameters = Parameters(with_sh_degree(gaussians, recipe.sh_degree).to(self.device))
         cameras = [*(view.camera for view in views), *further]
-        self._cameras = [camera.tensors(self.device) for camera in cameras]
+        self._cameras = Cameras(cameras, recipe.coarse, self.device)
         self._background = torch.tensor(background, dtype=torch.float32, device=self.device)
         self._extent = extent
         self._batch = Batch(recipe.batch, len(views), order, seed, stream, ranks)
@@ -255,6 +256,7 @@ class Optimisation:
         if self.recipe.random_background:
             background = torch.rand(3, generator=generator, device=self.device)
         degree = active_sh_degree(self.recipe, self.step)
+        binning = self._cameras.factor(view, self.step)
         try:
             image, alpha, meta = rasterize(
                 gaussians.means,
@@ -262,7 +264,7 @@ class Optimisation:
                 gaussians.scales,
                 opacities,
                 gaussians.sh0 if degree == 0 else gaussians.colors,
-                **self._cameras[view],
+                **self._cameras.tensors(view, binning),
                 sh_degree=degree,
                 backgrounds=(self._background if background is None else background)[None],
                 absgrad=self._absgrad,
@@ -270,7 +272,7 @@ class Optimisation:
             )
         except SplatError as error:
             raise TrainingError(f"{self._where}: {error}") from error
-        return Rendered(image[0], alpha[0, :, :, 0], background, meta)
+        return Rendered(image[0], alpha[0, :, :, 0], background, meta, binning)
 
     @property
     def _absgrad(self) -> bool:

@@ -38,6 +38,14 @@ class Densify:
 
 
 @dataclass(frozen=True)
+class Coarse:
+    """Coarse to fine: at first, views are a quarter and then half as wide and high."""
+
+    stop: int = option(0, "first step at full size; before, half of the steps at each; 0: all full", low=0)
+    pixels: int = option(60_000, "what a view keeps at least; smaller ones stay as they are", low=1)
+
+
+@dataclass(frozen=True)
 class Optimise:
     """One optimisation: how long, by which losses, how it grows."""
 
@@ -56,6 +64,7 @@ class Optimise:
     log_every: int = option(10, "steps between lines in metrics.jsonl", low=1)
     rates: LearningRates = field(default_factory=LearningRates)
     densify: Densify = field(default_factory=Densify)
+    coarse: Coarse = field(default_factory=Coarse)
 
     def scaled(self, factor: float) -> "Optimise":
         """The same course in `factor` times the steps; the refinement interval stays."""
@@ -71,6 +80,7 @@ class Optimise:
             sh_every=max(min(1, self.sh_every), scale_steps(self.sh_every, factor)),
             average=_scaled_decay(self.average, factor),
             densify=densify,
+            coarse=dataclasses.replace(self.coarse, stop=scale_steps(self.coarse.stop, factor)),
         )
 
 
