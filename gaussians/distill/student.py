@@ -14,6 +14,7 @@ from gaussians.train.coarse import binned, binned_mask
 from gaussians.train.losses import color_losses
 from gaussians.train.objective import Objective, Rendered
 from gaussians.train.photos import Photos
+from gaussians.train.transfer import to_device
 
 
 class StudentObjective(Objective):
@@ -68,8 +69,9 @@ class StudentObjective(Objective):
         mixes = [mix for _, mix in wanted.values()]
         mask = binned_mask(self._photos.mask(view), binning) if view < len(self._photos) else None
         loss = color_losses(image, list(targets.values()), weights, mixes, mask)
-        by_l1 = 1 - torch.tensor(mixes, device=image.device)
-        values = torch.tensor(weights, device=image.device) * (by_l1 * loss.l1 + (1 - by_l1) * loss.dssim)
+        shares = torch.stack([torch.tensor(weights, dtype=torch.float32), 1 - torch.tensor(mixes)])
+        weight, by_l1 = to_device(shares, image.device)
+        values = weight * (by_l1 * loss.l1 + (1 - by_l1) * loss.dssim)
         terms = {name: value.detach() for name, value in zip(targets, values, strict=True)}
         *others, last = terms
         terms[last] = loss.total - sum(terms[name] for name in others)
@@ -98,4 +100,4 @@ class StudentObjective(Objective):
         if name == "photo":
             return self._photos.image(view)
         assert self._labels is not None, "a label has weight only where there are labels"
-        return self._labels.image(view).to(device, non_blocking=True)
+        return to_device(self._labels.image(view), device)

@@ -1,11 +1,14 @@
 """The colour loss of 3DGS: (1 - w) L1 + w (1 - SSIM), against one target or several at once.
 
 SSIM is that of Wang et al. 2004 with the 11 x 11 Gaussian window, σ = 1.5, C₁ = 0.01², C₂ = 0.03², images
-padded with zeros, averaged over pixels and channels. On the CPU in float32 value and gradient come from one
-run of fused kernels (ssim_kernels); elsewhere, and as the oracle of the tests, from plain PyTorch.
+padded with zeros, averaged over pixels and channels. In float32 value and gradient come from one run of fused
+kernels, on the CPU (ssim_kernels) and on CUDA where there is Triton (ssim_triton); elsewhere, and as the
+oracle of the tests, from plain PyTorch. On CUDA no way waits for the GPU.
 """
 
+import functools
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -64,10 +67,11 @@ def color_losses(
     """
     _check_shapes(rendered, targets, weights, mask)
     mixes = [ssim_weight] * len(targets) if isinstance(ssim_weight, int | float) else list(ssim_weight)
-    if rendered.device.type == "cpu" and rendered.dtype == torch.float32:
-        total, l1, dssim = _FusedColorLoss.apply(rendered, targets, weights, mixes, mask)
-        return ColorLoss(total, l1, dssim)
-    return _plain_color_losses(rendered, targets, weights, mixes, mask)
+    fused = _fused_loss(rendered.device) if rendered.dtype == torch.float32 else None
+    if fused is None:
+        return _plain_color_losses(rendered, targets, weights, mixes, mask)
+    total, l1, dssim = fused.apply(rendered, targets, weights, mixes, mask)
+    return ColorLoss(total, l1, dssim)
 
 
 def ssim(rendered: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -110,6 +114,28 @@ def _plain_color_losses(
         l1s.append(l1.detach())
         dssims.append(dssim.detach())
     return ColorLoss(total, torch.stack(l1s), torch.stack(dssims))
+
+
+@functools.cache
+def _fused_loss(device: torch.device) -> type[torch.autograd.Function] | None:
+    """The fused kernels for a device; None where there are none.
+
+    On CUDA they take Triton, which torch brings on Linux only, and a GPU and compilers that it can use.
+    """
+    if device.type == "cpu":
+        return _FusedColorLoss
+    if device.type != "cuda":
+        return None
+    try:
+        from gaussians.train.ssim_triton import TritonColorLoss, probe  # slow, and needed here only
+
+        probe(device)
+    except ImportError:
+        return None
+    except Exception as error:  # whatever compilers and drivers raise, the way out is the same
+        warnings.warn(f"colour loss without its fused kernels, as Triton fails: {error}", stacklevel=2)
+        return None
+    return TritonColorLoss
 
 
 class _FusedColorLoss(torch.autograd.Function):
@@ -196,9 +222,15 @@ def _expanded_mask(mask: Tensor | None, height: int, width: int) -> tuple[np.nda
 
 def _blur(planes: Tensor) -> Tensor:
     """[C, 1, H, W] blurred by the SSIM window, zeros beyond the border."""
-    window = torch.as_tensor(kernels.gaussian_window(), dtype=planes.dtype, device=planes.device)
+    window = _window(planes.dtype, planes.device)
     rows = F.conv2d(planes, window.view(1, 1, 1, -1), padding=(0, kernels.RADIUS))
     return F.conv2d(rows, window.view(1, 1, -1, 1), padding=(kernels.RADIUS, 0))
+
+
+@functools.cache  # as a copy to a GPU would be waited for
+def _window(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """[11] the SSIM window, as tensor."""
+    return torch.as_tensor(kernels.gaussian_window(), dtype=dtype, device=device)
 
 
 def _as_float(image: Tensor, dtype: torch.dtype) -> Tensor:

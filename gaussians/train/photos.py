@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gaussians.memory import available_memory
 from gaussians.scene.types import View
+from gaussians.train.transfer import to_device
 
 _Kind = Literal["image", "mask", "alpha"]
 _KINDS: tuple[_Kind, ...] = get_args(_Kind)
@@ -64,7 +65,7 @@ class Photos:
         pixels: np.ndarray | None = getattr(self._views[view], kind)
         if pixels is None:
             return None
-        placed = as_tensor(pixels).to(self._device)
+        placed = to_device(as_tensor(pixels), self._device)
         if pixels.nbytes <= self._room:
             self._room -= pixels.nbytes
             self._kept[kind, view] = placed

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gaussians.train.transfer import to_device
+
 PULL = "pull"
 """Instead of all else in the meta dictionary of a step of several views: the sums over them."""
 
@@ -24,7 +26,8 @@ def pull(meta: dict[str, Any], absgrad: bool) -> tuple[Tensor, Tensor]:
         return meta[PULL]
     means2d, cameras = meta["means2d"], meta["n_cameras"]
     gradients = means2d.absgrad if absgrad else means2d.grad
-    half = gradients.new_tensor([meta["width"] / 2 * cameras, meta["height"] / 2 * cameras])
+    half = torch.tensor([meta["width"] / 2 * cameras, meta["height"] / 2 * cameras], dtype=gradients.dtype)
+    half = to_device(half, gradients.device)
     norms = torch.linalg.vector_norm(gradients * half, dim=-1).sum(dim=0)
     return norms, (meta["radii"] > 0).all(dim=-1).sum(dim=0).to(norms.dtype)
 
