@@ -200,3 +200,37 @@ def test_what_fails_is_said_and_closing_while_training_saves(person: Person, tmp
         again.wait("further steps", lambda known: known["points"]["loss"] > done, PATIENCE)
     finally:
         again.end()
+
+
+@pytest.mark.timeout(900)
+def test_the_list_of_views_shows_its_photos_wherever_it_is_scrolled(person: Person) -> None:
+    def thumbnails(known: dict) -> list[str]:
+        """Those in sight, downwards."""
+        items = known["items"]
+        return sorted(
+            (item for item in items if item.startswith("thumbnail ")), key=lambda item: items[item][1]
+        )
+
+    def shown(shot: str) -> list[str]:
+        """Those in sight as a whole, each of which must be a picture."""
+        time.sleep(1)
+        image, known = person.screenshot(shot), person.knows()
+        whole = thumbnails(known)[1:-1]  # those at the edges may be cut off
+        for name in whole:
+            left, top, right, bottom = (round(side) for side in known["items"][name])
+            assert image[top:bottom, left:right].std() > 10, f"{name} is empty"
+        return whole
+
+    person.wait("the demo", lambda known: "photo" in known["images"], PATIENCE)
+    person.focus()
+    person.click("tab Views")
+    person.wait("thumbnails", thumbnails)
+    first = shown("30 the first views")
+    person.move(*person.place(first[2]))
+    person.do("click", "--repeat", "200", "--delay", "5", "5")  # the wheel, downwards
+    last = shown("31 the last views")
+    assert len(first) > 3
+    assert len(last) > 3
+    assert not set(first) & set(last)
+    person.click(last[0])
+    person.wait("that view", lambda known: f"thumbnail {known['dataset']}" == last[0])
