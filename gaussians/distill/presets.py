@@ -4,7 +4,7 @@ import dataclasses
 
 from gaussians.distill.recipe import Dropout, Perturb, Poses, Recipe, Simplify, Structure, Student, Teachers
 from gaussians.errors import RecipeError
-from gaussians.train.recipe import Densify, LearningRates, Optimise
+from gaussians.train.recipe import Coarse, Densify, LearningRates, Optimise
 
 _NO_GROWTH = Densify(start=0, stop=0)
 _NEVER = 1_000_000  # steps; longer than any run
@@ -53,6 +53,7 @@ _FAST = Recipe(
             steps=5000,
             sh_every=500,
             densify=Densify(start=200, stop=3000, grad_threshold=2e-4, reset_every=_NEVER, cap=300_000),
+            coarse=Coarse(stop=2000),
         ),
         perturb=Perturb(start=400, stop=1601, every=400),
         dropout=Dropout(start=0, stop=800, rate=0.1),

@@ -11,12 +11,14 @@ import torch
 from gaussians.camera import Camera
 from gaussians.distill.recipe import Recipe
 from gaussians.scene import SceneOptions
+from gaussians.session.events import StepDone
 from gaussians.session.messages import (
     Command,
     Failed,
     Frame,
     Look,
     OpenScene,
+    Progressed,
     Quit,
     Report,
     RunStateChanged,
@@ -102,3 +104,15 @@ def studio() -> Iterator[Studio]:
 def look(camera: Camera, *models: str, dataset: str | None = None) -> Look:
     """A Look with one cell a model, named after it."""
     return Look(camera, tuple(View(model, model) for model in models), dataset)
+
+
+def in_stage(desk: Studio, name: str, step: int = 1) -> None:
+    """Wait until this stage has come to the step."""
+    desk.wait(
+        Progressed,
+        lambda report: (
+            isinstance(report.event, StepDone)
+            and report.event.stage.name == name
+            and report.event.step >= step
+        ),
+    )

@@ -1,0 +1,138 @@
+"""The worker opens scenes, runs and splat files."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaussians.io import read_splat
+from gaussians.scene import SceneOptions
+from gaussians.session.messages import (
+    CancelLoading,
+    Failed,
+    HistoryGrew,
+    Loading,
+    OpenRun,
+    OpenScene,
+    OpenSplat,
+    Quit,
+    RunStateChanged,
+    SceneOpened,
+    Start,
+)
+from tests.session import tiny
+from tests.session.studio import OPTIONS, PATIENCE, in_stage, look, studio
+
+TEACHERS = ("vanilla", "perturbed", "dropout")
+
+
+def test_opens_a_finished_run_with_its_history(finished_run: Path):
+    with studio() as desk:
+        desk.send(OpenRun(finished_run))
+        opened = desk.wait(SceneOpened)
+        assert desk.state("finished")
+        assert opened.run == (finished_run, tiny.recipe())
+        report = json.loads((finished_run / "report.json").read_text())
+        assert opened.measured == {name: model["psnr"] for name, model in report["models"].items()}
+        steps = desk.wait(HistoryGrew).steps
+        assert steps[-1] == 30
+        camera = next(iter(opened.cameras.values()))
+        desk.send(look(camera, "student", f"history:{steps[-1]}", f"history:{steps[0]}"))
+        last, first = desk.frame(f"history:{steps[-1]}"), desk.frame(f"history:{steps[0]}")
+        student = desk.frame("student").image.astype(int)
+        # float16 parameters: worst seen 1 of 255.
+        assert np.abs(student - last.image).max() <= 2
+        assert first.count > last.count
+
+
+def test_run_without_its_photos_shows_its_models(finished_run: Path, scene_folder: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    document = json.loads((run / "recipe.json").read_text())
+    (run / "recipe.json").write_text(json.dumps(document | {"scene": str(tmp_path / "vanished")}))
+    with studio() as desk:
+        desk.send(OpenRun(run))
+        opened = desk.wait(SceneOpened)
+        assert opened.models == (*TEACHERS, "ensemble", "student", "disagreement")
+        assert "vanished" in desk.wait(Failed).advice
+        desk.send(Start(run, tiny.recipe()))
+        assert "vanished" in desk.wait(Failed).advice
+
+
+def test_views_a_splat_file(finished_run: Path):
+    path = finished_run / "student.ply"
+    with studio() as desk:
+        desk.send(OpenSplat(path))
+        opened = desk.wait(SceneOpened)
+        assert opened.models == ("student",)
+        camera = tiny.cameras(1)[0]
+        desk.send(look(camera, "student"))
+        assert desk.frame("student").count == len(read_splat(path))
+        desk.send(Start(path.parent / "new", tiny.recipe()))
+        assert "no photos" in desk.wait(Failed).advice
+
+
+def test_cancelled_loading_keeps_what_was_open(
+    scene_folder: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with studio() as desk:
+        desk.send(OpenSplat(finished_run / "student.ply"))
+        desk.wait(SceneOpened)
+        desk.state("idle")
+
+        def endless(path: Path, options: SceneOptions, progress) -> None:
+            while True:
+                progress("matching photos", 1, 2)
+
+        monkeypatch.setattr("gaussians.session.opening.load_scene", endless)
+        desk.send(OpenScene(scene_folder, OPTIONS))
+        desk.wait(Loading, lambda report: report.what == "matching photos")
+        desk.send(CancelLoading())
+        desk.state("idle")
+        desk.send(look(tiny.cameras(1)[0], "student"))
+        assert desk.frame("student").count > 0
+        # Another thing to open takes the place of what is being loaded.
+        desk.send(OpenScene(scene_folder, OPTIONS))
+        desk.wait(Loading, lambda report: report.what == "matching photos")
+        desk.send(OpenSplat(finished_run / "teachers/dropout.ply"))
+        assert desk.wait(SceneOpened).name == "dropout"
+        assert not desk.failures()
+
+
+def test_quit_ends_loading(scene_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with studio() as desk:
+
+        def endless(path: Path, options: SceneOptions, progress) -> None:
+            while True:
+                progress("matching photos", 1, 2)
+
+        monkeypatch.setattr("gaussians.session.opening.load_scene", endless)
+        desk.send(OpenScene(scene_folder, OPTIONS))
+        desk.wait(Loading, lambda report: report.what == "matching photos")
+        desk.send(Quit())
+        desk.worker.join(PATIENCE)
+        assert not desk.worker.is_alive
+
+
+@pytest.mark.parametrize("kind", [OpenScene, OpenRun, OpenSplat])
+def test_what_cannot_be_opened_is_told_with_advice(kind: type, tmp_path: Path, scene_folder: Path):
+    with studio() as desk:
+        path = tmp_path / "nothing.ply"
+        desk.send(OpenScene(path, OPTIONS) if kind is OpenScene else kind(path))
+        failed = desk.wait(Failed)
+        assert "not opened" in failed.what
+        assert "nothing" in failed.advice
+        assert desk.open(scene_folder)
+
+
+def test_opening_while_training_saves_the_run_first(scene_folder: Path, tmp_path: Path, finished_run: Path):
+    with studio() as desk:
+        desk.begin(scene_folder, tmp_path / "run")
+        in_stage(desk, "vanilla")
+        desk.send(OpenRun(finished_run))
+        desk.wait(SceneOpened)
+        states = [r.state for r in desk.reports if isinstance(r, RunStateChanged)]
+        assert states[:4] == ["idle", "training", "stopping", "idle"]
+        assert (tmp_path / "run/checkpoints/vanilla.safetensors").exists()
