@@ -8,6 +8,7 @@ import rich.console
 import tyro
 from rich.table import Table
 
+from gaussians.cli.bench_cuda import bench_cuda
 from gaussians.cli.bench_distill import bench_distill
 from gaussians.cli.bench_gui import bench_gui
 from gaussians.cli.bench_raster import bench_raster
@@ -42,10 +43,10 @@ class Flags:
     """The flags of `bench`."""
 
     what: Annotated[_KINDS | None, tyro.conf.Positional, _WHAT] = None
-    """raster: the CPU rasterizer on a fixed workload; train: training steps; distill: a whole distillation
-    beside its own vanilla teacher; scale: a step, a preview and memory at 10 000 to 2 million Gaussians and
-    up to 1920x1080, and loading 10 to 2000 photos; gui: the studio on a virtual display, by real input events
-    (about five minutes). The machine should do nothing else."""
+    """raster: the CPU rasterizer on a fixed workload, and gsplat's where there is a GPU; train: training
+    steps; distill: a whole distillation beside its own vanilla teacher; scale: a step, a preview and memory
+    at 10 000 to 2 million Gaussians and up to 1920x1080, and loading 10 to 2000 photos; gui: the studio on a
+    virtual display, by real input events (about five minutes). The machine should do nothing else."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write all numbers to this file."""
     garden: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -84,6 +85,9 @@ def run(arguments: list[str]) -> int:
         results["raster"] = {work.name: raster}
         console.print(_raster_table(work.name, raster))
         console.print(_raster_line(raster), markup=False)
+        if device.type == "cuda":
+            raster["cuda"] = bench_cuda(work, device)
+            console.print(_cuda_table(machine["gpu"], raster))
     if flags.what in (None, "train", "distill"):
         recipe = make_recipe(flags.recipe, factor=flags.steps)
         folder, options = absolute(flags.scene or DEMO), SceneOptions(resolution=flags.resolution)
@@ -134,6 +138,19 @@ def _raster_line(raster: dict[str, Any]) -> str:
         f"{100 * raster['share_of_copy_bandwidth']:.0f} % of the copy bandwidth), "
         f"{raster['backward_ns_per_evaluation_core']:.2f} ns backward"
     )
+
+
+def _cuda_table(gpu: str, raster: dict[str, Any]) -> Table:
+    table = plain_table(f"the same on {gpu}", "ms", "CPU / GPU")
+    on_cpu = {
+        "forward_ms": sum(raster[f"{part}_ms"] for part in ("projection", "binning", "forward")),
+        "backward_ms": sum(raster[f"{part}_ms"] for part in ("projection_backward", "backward")),
+    }
+    for name, milliseconds in raster["cuda"].items():
+        beside = next((on_cpu[part] for part in on_cpu if name.endswith(part)), None)
+        ratio = "" if beside is None else f"{beside / milliseconds:.0f}"
+        table.add_row(name.removesuffix("_ms").replace("_", " "), f"{milliseconds:.3f}", ratio)
+    return table
 
 
 def _train_table(train: dict[str, Any]) -> Table:

@@ -65,7 +65,7 @@ def _named(name: str) -> Recipe:
 
 
 def _assign(document: dict[str, Any], assignment: str) -> None:
-    """Set one option of a recipe's JSON by its dotted path."""
+    """Set one option of a recipe's JSON by its dotted path; a list may be given as names with commas."""
     path, equals, text = assignment.partition("=")
     *parents, name = path.split(".")
     node: Any = document
@@ -78,4 +78,4 @@ def _assign(document: dict[str, Any], assignment: str) -> None:
     try:
         node[name] = json.loads(text)
     except ValueError:
-        node[name] = text
+        node[name] = text.split(",") if isinstance(node[name], list) else text

@@ -69,7 +69,7 @@ def color_losses(
     mixes = [ssim_weight] * len(targets) if isinstance(ssim_weight, int | float) else list(ssim_weight)
     fused = _fused_loss(rendered.device) if rendered.dtype == torch.float32 else None
     if fused is None:
-        return _plain_color_losses(rendered, targets, weights, mixes, mask)
+        return plain_color_losses(rendered, targets, weights, mixes, mask)
     total, l1, dssim = fused.apply(rendered, targets, weights, mixes, mask)
     return ColorLoss(total, l1, dssim)
 
@@ -93,7 +93,7 @@ def ssim(rendered: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor
     return torch.where(count > 0, mean, torch.ones_like(mean))
 
 
-def _plain_color_losses(
+def plain_color_losses(
     rendered: Tensor,
     targets: Sequence[Tensor],
     weights: Sequence[float],

@@ -5,7 +5,6 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-import gsplat
 import pytest
 import torch
 
@@ -15,14 +14,6 @@ from gaussians.raster import blend_weights, cuda, rasterize
 from . import stand_in_kernels
 from .compare import comparable_pixels, differentiate, relative_error
 from .scenes import GAUSSIANS, SCENES, Scene, random_scene
-
-
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernels = ModuleType("gsplat.cuda._backend")
-    vars(kernels)["_C"] = stand_in_kernels
-    monkeypatch.setitem(sys.modules, kernels.__name__, kernels)
-    monkeypatch.setattr(cuda, "_gsplat", lambda device: gsplat)
 
 
 def small(name: str) -> Scene:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gaussians.train.losses import _plain_color_losses, color_loss, color_losses, ssim
+from gaussians.train.losses import color_loss, color_losses, plain_color_losses, ssim
 
 SIZES = [(1, 1), (1, 40), (5, 3), (11, 11), (16, 33), (37, 50), (70, 20)]
 
@@ -64,7 +64,7 @@ def test_the_oracles_gradient_is_its_slope() -> None:
     x = (x + 0.003).requires_grad_()  # off the kink of |x - y| in the clipped parts
 
     def total(image: Tensor) -> Tensor:
-        return _plain_color_losses(image, [y], [1.3], [0.3], mask).total
+        return plain_color_losses(image, [y], [1.3], [0.3], mask).total
 
     assert torch.autograd.gradcheck(total, x, eps=1e-6, atol=1e-8)
 
@@ -80,7 +80,7 @@ def test_kernels_agree_with_float64(size: tuple[int, int], mask_name: str, count
     fused = color_losses(rendered, targets, weights, mixes, mask)
     fused.total.backward()
     exact = rendered.detach().double().requires_grad_()
-    plain = _plain_color_losses(exact, targets, weights, mixes, mask)
+    plain = plain_color_losses(exact, targets, weights, mixes, mask)
     plain.total.backward()
     assert rendered.grad is not None
     assert exact.grad is not None

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gaussians.train.losses import _fused_loss, _plain_color_losses, color_losses
+from gaussians.train.losses import _fused_loss, color_losses, plain_color_losses
 from gaussians.train.pull import pull
 from gaussians.train.transfer import to_device
 from tests.train.interpreted_loss import CASES
@@ -44,7 +44,7 @@ def test_kernels_agree_with_float64(name: str, outcomes: dict[str, dict[str, Ten
     case, found = CASES[name], outcomes[name]
     rendered, targets, mask = case.inputs()
     exact = rendered.double().requires_grad_()
-    plain = _plain_color_losses(exact, targets, case.weights, case.mixes, mask)
+    plain = plain_color_losses(exact, targets, case.weights, case.mixes, mask)
     (3 * plain.total).backward()
     assert exact.grad is not None
     for value, wanted in zip((found["total"], found["l1"], found["dssim"]), plain, strict=True):
@@ -138,7 +138,7 @@ class TestOnAGpu:
         loss = color_losses(rendered, targets, [1.0, 0.5], [0.2, 1.0], mask)
         loss.total.backward()
         exact = rendered.detach().double().requires_grad_()
-        plain = _plain_color_losses(exact, targets, [1.0, 0.5], [0.2, 1.0], mask)
+        plain = plain_color_losses(exact, targets, [1.0, 0.5], [0.2, 1.0], mask)
         plain.total.backward()
         assert rendered.grad is not None
         assert exact.grad is not None

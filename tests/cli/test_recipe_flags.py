@@ -1,0 +1,18 @@
+import pytest
+
+from gaussians.cli.recipe_flags import make_recipe
+from gaussians.errors import RecipeError
+
+
+@pytest.mark.parametrize("text", ["vanilla,dropout", '["vanilla", "dropout"]'])
+def test_a_list_is_given_with_commas_or_as_json(text: str) -> None:
+    assert make_recipe("fast", [f"teachers.kinds={text}"]).teachers.kinds == ("vanilla", "dropout")
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    assert make_recipe("fast", ["teachers.kinds=vanilla"]).teachers.kinds == ("vanilla",)
+
+
+def test_a_name_that_is_none_is_told() -> None:
+    with pytest.raises(RecipeError, match=r"teachers\.kinds"):
+        make_recipe("fast", ["teachers.kinds=vanilla,nobody"])

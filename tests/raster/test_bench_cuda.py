@@ -1,0 +1,34 @@
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from gaussians.cli.bench import _cuda_table
+from gaussians.cli.bench_cuda import bench_cuda
+from gaussians.cli.workload import demo
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_both_ways_of_gsplat_and_both_losses_are_timed() -> None:
+    work = demo()
+    fields = {
+        field: getattr(work, field)[:20] for field in ("means", "quats", "scales", "opacities", "colors")
+    }
+    camera = work.camera.resized(24, 18)
+    times = bench_cuda(dataclasses.replace(work, **fields, camera=camera), torch.device("cpu"))
+    assert list(times) == [
+        "unpacked_forward_ms", "unpacked_backward_ms", "packed_forward_ms", "packed_backward_ms",
+        "loss_ms", "plain_loss_ms",
+    ]  # fmt: skip
+    assert all(milliseconds > 0 for milliseconds in times.values())
+
+
+def test_the_table_sets_the_cpu_beside_the_gpu() -> None:
+    parts = {"projection": 1.0, "binning": 2.0, "forward": 5.0, "projection_backward": 4.0, "backward": 12.0}
+    raster: dict[str, Any] = {f"{part}_ms": milliseconds for part, milliseconds in parts.items()}
+    raster["cuda"] = {"packed_forward_ms": 0.5, "packed_backward_ms": 1.0, "loss_ms": 0.25}
+    table = _cuda_table("NVIDIA H100", raster)
+    assert [list(column.cells) for column in table.columns] == [
+        ["packed forward", "packed backward", "loss"], ["0.500", "1.000", "0.250"], ["16", "16", ""],
+    ]  # fmt: skip
