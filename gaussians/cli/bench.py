@@ -64,7 +64,7 @@ class Flags:
     minutes: float = 2.0
     """Of training whose memory gui watches; 0: none."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
-    """Where train, distill and gui train."""
+    """Where train, distill, scale and gui train; of a GPU raster gives figures, too."""
 
 
 def run(arguments: list[str]) -> int:
@@ -86,8 +86,11 @@ def run(arguments: list[str]) -> int:
         console.print(_raster_table(work.name, raster))
         console.print(_raster_line(raster), markup=False)
         if device.type == "cuda":
-            raster["cuda"] = bench_cuda(work, device)
-            console.print(_cuda_table(machine["gpu"], raster))
+            try:
+                raster["cuda"] = bench_cuda(work, device)
+                console.print(_cuda_table(machine["gpu"], raster))
+            except BackendUnavailableError as error:  # the CPU's figures stay
+                console.print(f"no figures of the GPU: {error}", markup=False)
     if flags.what in (None, "train", "distill"):
         recipe = make_recipe(flags.recipe, factor=flags.steps)
         folder, options = absolute(flags.scene or DEMO), SceneOptions(resolution=flags.resolution)

@@ -78,4 +78,5 @@ def _assign(document: dict[str, Any], assignment: str) -> None:
     try:
         node[name] = json.loads(text)
     except ValueError:
-        node[name] = text.split(",") if isinstance(node[name], list) else text
+        is_list = isinstance(node[name], list)
+        node[name] = [part.strip() for part in text.split(",")] if is_list else text

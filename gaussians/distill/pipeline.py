@@ -33,6 +33,7 @@ from gaussians.ranks import ALONE, Ranks
 from gaussians.scene.types import Scene
 from gaussians.train.initial import gaussians_from_points
 from gaussians.train.optimisation import Optimisation, Variation
+from gaussians.train.recipe import Coarse
 from gaussians.train.refine import default_refinement
 
 TRUNK, LABELS, STUDENT, ENSEMBLE = "trunk", "labels", "student", "ensemble"
@@ -159,6 +160,7 @@ def compact_teacher_optimisation(
         batch=teachers.optimise.batch,  # no more work for a teacher where several ranks share the student's
         sh_degree=teachers.optimise.sh_degree,
         sh_every=0,
+        coarse=Coarse(),  # it begins with what vanilla has learnt at full size
     )
     inner = None
     if stage.name == "perturbed":

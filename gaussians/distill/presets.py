@@ -38,8 +38,9 @@ _PREVIEW = Recipe(
     ),
 )
 
-# Some minutes on two cores for 50 photos of 270 x 480. Growth by gsplat's own threshold. The teachers but
-# vanilla are compact: they err less than forks of its size, differ more and cost less (docs/method.md). Their
+# Some minutes on two cores for 50 photos of 270 x 480. Growth by gsplat's own threshold; on large photos the
+# first steps see them smaller, which is faster and no worse (docs/performance.md). The teachers but vanilla
+# are compact: they err less than forks of its size, differ more and cost less (docs/method.md). Their
 # variations end early, so that all have converged when they teach. The student goes on from one of them. On
 # training views a converged teacher only repeats the photo: labels are for unseen poses, until the last
 # quarter, which photos alone settle.

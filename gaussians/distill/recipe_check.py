@@ -28,8 +28,6 @@ def check_recipe(recipe: Recipe) -> None:
     _check_choice("student.structure.kind", student.structure.kind, STRUCTURES)
     for path, optimise in (("teachers", teachers.optimise), ("student", student.optimise)):
         _check_choice(f"{path}.optimise.densify.method", optimise.densify.method, METHODS)
-        coarse = f"{path}.optimise.coarse.stop"
-        _check_order(coarse, optimise.coarse.stop, f"{path}.optimise.steps", optimise.steps)
     _check_choice("teachers.perturb.unit", teachers.perturb.unit, UNITS)
     _check_choice("student.simplify.importance", student.simplify.importance, IMPORTANCES)
     # A file too small for a single Gaussian is too small for any teacher's share.

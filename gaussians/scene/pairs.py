@@ -28,7 +28,7 @@ _SHORTLIST = 80  # photos glanced at beside each photo; with no more than that o
 _WORDS = 64  # of a summary, which takes 32 kB
 _LEARNT_FROM = 1 << 15  # features, at most, that the words are learnt from
 _ROUNDS = 10  # of k-means; later ones move few features
-_BLOCK = 512  # summaries compared with all at a time: 4 kB a photo of the set
+_BLOCK = 512  # summaries compared with all at a time: 8 kB a photo of the set
 
 
 def all_pairs(names: tuple[str, ...]) -> list[Pair]:

@@ -88,8 +88,8 @@ class Preparation:
         self._directory.check_there()
         return read_splat(self._directory.splat(model)).to(self._device)
 
-    def gaussians(self, teacher: str) -> int:
-        """How many a finished teacher has. Raises StorageError."""
+    def count(self, teacher: str) -> int:
+        """Gaussians of a finished teacher. Raises StorageError."""
         self._directory.check_there()
         facts = self._checkpoints.finished(teacher)
         assert facts is not None, "teachers are finished before the student begins"
@@ -105,7 +105,7 @@ class Preparation:
 
     def _student(self, stage: Stage, labels: Labels, team: Ranks) -> Optimisation:
         """The student's at step 0; of the teachers, those it needs are in memory meanwhile."""
-        counts = {name: self.gaussians(name) for name in self._teachers}
+        counts = {name: self.count(name) for name in self._teachers}
         needed = dict.fromkeys((self._teachers[0], student_start(self._recipe, counts)))
         teachers = {name: self.splat(name) for name in needed}
         recipe = self._backing_off.recipe(stage)

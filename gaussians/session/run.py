@@ -286,7 +286,7 @@ class Run:
         else:
             facts |= self._write(stage.model, optimisation.gaussians())
         if stage.name == STUDENT:
-            facts["budget"] = student_budget(self.recipe, self._preparation.gaussians(self.teachers[0]))
+            facts["budget"] = student_budget(self.recipe, self._preparation.count(self.teachers[0]))
         self._current, self._student_labels = None, None
         self._metrics.sync()
         self._finish_stage(stage.name, facts)

@@ -6,6 +6,7 @@ image is binned: each of its pixels is the mean of factor² of the photo's, and 
 those, to the bit of its intrinsics; what is left over at the right and the bottom is not seen.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,18 +26,20 @@ class Cameras:
     Args:
         cameras: at full size.
         coarse: the schedule.
+        steps: of the optimisation; at least half of them are at full size.
         device: where to train.
     """
 
-    def __init__(self, cameras: Sequence[Camera], coarse: Coarse, device: torch.device) -> None:
-        self._cameras, self._coarse, self._device = cameras, coarse, device
+    def __init__(self, cameras: Sequence[Camera], coarse: Coarse, steps: int, device: torch.device) -> None:
+        self._cameras, self._device = cameras, device
+        self._coarse = dataclasses.replace(coarse, stop=min(coarse.stop, steps // 2))
         self._full = [camera.tensors(device) for camera in cameras]
         self._binned: dict[tuple[int, int], dict[str, Any]] = {}
 
     def factor(self, view: int, step: int) -> int:
         """By how much a view is smaller in this step (from 0), along each axis: 4, 2 or 1."""
         camera = self._cameras[view]
-        return binning(self._coarse, camera.width * camera.height, step)
+        return binning(self._coarse, camera.width, camera.height, step)
 
     def tensors(self, view: int, factor: int) -> dict[str, Any]:
         """A view's camera, as `Camera.tensors` gives it."""
@@ -47,11 +50,12 @@ class Cameras:
         return self._binned[view, factor]
 
 
-def binning(coarse: Coarse, pixels: int, step: int) -> int:
-    """By how much an image of so many pixels is smaller in a step: 4 in the first half, 2, and then 1.
+def binning(coarse: Coarse, width: int, height: int, step: int) -> int:
+    """By how much an image of this size is smaller in a step: 4 in the first half, 2, and then 1.
 
     Never so much that less than `coarse.pixels` were left.
     """
+    pixels = width * height if min(width, height) >= _FACTORS[0] else 0
     for part, factor in enumerate(_FACTORS, start=1):
         if step < coarse.stop * part / len(_FACTORS) and pixels >= factor**2 * coarse.pixels:
             return factor
@@ -74,8 +78,7 @@ def binned(image: Tensor, factor: int) -> Tensor:
         out = np.empty((height // factor, width // factor, channels), np.float32)
         bin_image(image.numpy(), factor, out)
         return torch.from_numpy(out)
-    means = _blocks(image, factor).float().mean(dim=(1, 3))
-    return means if image.is_floating_point() else means / 255
+    return _plainly_binned(image, factor)
 
 
 def binned_mask(mask: Tensor | None, factor: int) -> Tensor | None:
@@ -83,6 +86,12 @@ def binned_mask(mask: Tensor | None, factor: int) -> Tensor | None:
     if mask is None or factor == 1:
         return mask
     return _blocks(mask[..., None], factor)[..., 0].all(dim=3).all(dim=1)
+
+
+def _plainly_binned(image: Tensor, factor: int) -> Tensor:
+    """As `binned`, on any device."""
+    means = _blocks(image, factor).float().mean(dim=(1, 3))
+    return means if image.is_floating_point() else means / 255
 
 
 def _blocks(image: Tensor, factor: int) -> Tensor:

@@ -122,7 +122,7 @@ class Optimisation:
         self.step = start
         self._parameters = Parameters(with_sh_degree(gaussians, recipe.sh_degree).to(self.device))
         cameras = [*(view.camera for view in views), *further]
-        self._cameras = Cameras(cameras, recipe.coarse, self.device)
+        self._cameras = Cameras(cameras, recipe.coarse, recipe.steps, self.device)
         self._background = torch.tensor(background, dtype=torch.float32, device=self.device)
         self._extent = extent
         self._batch = Batch(recipe.batch, len(views), order, seed, stream, ranks)

@@ -39,10 +39,10 @@ class Densify:
 
 @dataclass(frozen=True)
 class Coarse:
-    """Coarse to fine: at first, views are a quarter and then half as wide and high."""
+    """Coarse to fine, for a start from points: views are a quarter, from half of that time half as wide."""
 
-    stop: int = option(0, "first step at full size; before, half of the steps at each; 0: all full", low=0)
-    pixels: int = option(60_000, "what a view keeps at least; smaller ones stay as they are", low=1)
+    stop: int = option(0, "first step at full size, at half of all steps at the latest; 0: all full", low=0)
+    pixels: int = option(30_000, "a view is made smaller only as far as it keeps as many", low=1)
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,12 @@ class TritonColorLoss(torch.autograd.Function):
 
 
 def probe(device: torch.device) -> None:
-    """Compile and run the smallest kernel; raises whatever Triton, compilers and drivers do."""
-    pixel = torch.zeros(1, 3, device=device)
+    """Compile and run all kernels on a pixel; raises whatever Triton, compilers and drivers do."""
+    pixel = torch.zeros(1, 1, 3, device=device)
+    photo, mask = pixel.to(torch.uint8), torch.ones(1, 1, dtype=torch.uint8, device=device)
     with torch.cuda.device_of(pixel):
-        blur_rows[(1, 1)](pixel, torch.empty_like(pixel), 1)
+        for counted in (None, mask):
+            _sums_and_gradient(pixel, (photo,), counted, ((1.0,), (1.0,)), wants_gradient=True)
 
 
 def _sums_and_gradient(

@@ -4,7 +4,7 @@ from gaussians.cli.recipe_flags import make_recipe
 from gaussians.errors import RecipeError
 
 
-@pytest.mark.parametrize("text", ["vanilla,dropout", '["vanilla", "dropout"]'])
+@pytest.mark.parametrize("text", ["vanilla,dropout", "vanilla, dropout", '["vanilla", "dropout"]'])
 def test_a_list_is_given_with_commas_or_as_json(text: str) -> None:
     assert make_recipe("fast", [f"teachers.kinds={text}"]).teachers.kinds == ("vanilla", "dropout")
 

@@ -12,6 +12,7 @@ from gaussians.distill.variant_changes import having
 from gaussians.errors import RecipeError
 from gaussians.model import Gaussians
 from gaussians.train.optimisation import Optimisation
+from gaussians.train.recipe import Coarse
 from tests.session import tiny
 
 SCENE, VANILLA = tiny.scene(), tiny.true_gaussians(90)
@@ -53,6 +54,11 @@ def test_a_batch_of_the_students_is_no_work_of_theirs():
     views = [stats.view for stats in optimisation("dropout").steps()]
     batched = having(student__optimise__batch=2)(COMPACT)
     assert [stats.view for stats in optimisation("dropout", batched).steps()] == views
+
+
+def test_they_see_full_photos_as_they_start_from_a_finished_model():
+    coarse = having(student__optimise__coarse=Coarse(stop=10, pixels=1))(COMPACT)
+    assert trained("dropout", coarse).tensors()["means"].equal(trained("dropout").means)
 
 
 @pytest.mark.parametrize("kind", ["vanilla2", "perturbed", "dropout"])

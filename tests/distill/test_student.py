@@ -10,6 +10,7 @@ from gaussians.distill.recipe import Simplify, Structure, Student
 from gaussians.distill.simplify import StagedPrune
 from gaussians.distill.structure import StructuralLoss
 from gaussians.distill.student import StudentObjective
+from gaussians.train.coarse import binned
 from gaussians.train.losses import color_loss
 from gaussians.train.objective import Rendered
 from gaussians.train.optimisation import Optimisation
@@ -154,3 +155,35 @@ def test_the_released_codes_label_counts_by_its_structure_alone() -> None:
     expected = 0.7 * photo.total + 0.4 * (0.8 * photo.l1 + 0.2 * label.dssim)
     torch.testing.assert_close(sum(terms.values()), expected, check_dtype=False)
     torch.testing.assert_close(terms["label"].detach(), 0.4 * 0.2 * label.dssim, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("view", [1, len(orbit())], ids=["a view", "an unseen pose"])
+def test_a_coarse_step_compares_with_binned_photo_and_label(view: int) -> None:
+    """Labels of one pose more than there are photos."""
+    whole = rendered()
+    coarse = Rendered(binned(whole.image.detach(), 2).requires_grad_(), whole.alpha[::2, ::2], None, {}, 2)
+    known = labels()
+    photo = torch.from_numpy(photos(TRUTH, orbit())[1].image)
+    shown = [known.label(1)] if view == len(orbit()) else [photo, known.label(1)]
+    weights = [1.1] if view == len(orbit()) else [0.7, 0.4]
+    made = StudentObjective(photos(TRUTH, orbit()), _Repeated(known), STUDENT, None, "cpu")
+    total = torch.stack(list(made(coarse, view, 1, TEACHER).values())).sum()
+    expected = sum(
+        weight * color_loss(coarse.image, binned(image, 2)).total
+        for weight, image in zip(weights, shown, strict=True)
+    )
+    torch.testing.assert_close(total, expected, rtol=1e-5, atol=1e-6)
+
+
+class _Repeated:
+    """The labels of other labels' second view, everywhere."""
+
+    def __init__(self, labels: SoftLabels) -> None:
+        self._labels = labels
+        self.disagreement = labels.disagreement
+
+    def __len__(self) -> int:
+        return len(orbit()) + 1
+
+    def image(self, view: int) -> torch.Tensor:
+        return self._labels.image(1)

@@ -6,6 +6,7 @@ import torch
 
 from gaussians.camera import Camera
 from gaussians.raster import rasterize
+from gaussians.train import coarse
 from gaussians.train.coarse import Cameras, binned, binned_mask, binning
 from gaussians.train.objective import PhotoObjective, Rendered
 from gaussians.train.recipe import Coarse, Densify, Optimise
@@ -17,16 +18,17 @@ TRUTH = random_gaussians(200)
 
 def test_an_image_starts_at_a_quarter_goes_to_a_half_and_then_to_full_size() -> None:
     coarse = Coarse(stop=100, pixels=1)
-    assert [binning(coarse, 1000, step) for step in (0, 49, 50, 99, 100, 5000)] == [4, 4, 2, 2, 1, 1]
+    assert [binning(coarse, 40, 25, step) for step in (0, 49, 50, 99, 100, 5000)] == [4, 4, 2, 2, 1, 1]
 
 
 def test_no_image_gets_smaller_than_it_may() -> None:
     coarse = Coarse(stop=100, pixels=100)
-    assert [binning(coarse, pixels, 0) for pixels in (1600, 1599, 400, 399)] == [4, 2, 2, 1]
+    assert [binning(coarse, 40, height, 0) for height in (40, 39, 10, 9)] == [4, 2, 2, 1]
+    assert binning(Coarse(stop=100, pixels=1), 1000, 3, 0) == 1
 
 
 def test_without_a_schedule_all_steps_see_full_images() -> None:
-    assert binning(Coarse(pixels=1), 10**7, 0) == 1
+    assert binning(Coarse(pixels=1), 4000, 3000, 0) == 1
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -105,7 +107,18 @@ def test_a_run_that_begins_coarse_resumes_with_the_same_numbers_and_learns_what_
 
 
 def test_cameras_are_made_once() -> None:
-    cameras = Cameras(ring_cameras(2), Coarse(stop=10, pixels=1), torch.device("cpu"))
+    cameras = Cameras(ring_cameras(2), Coarse(stop=10, pixels=1), 20, torch.device("cpu"))
     assert cameras.factor(1, 0) == 4
     assert cameras.tensors(1, 4) is cameras.tensors(1, 4)
     assert cameras.tensors(1, 4)["width"] == cameras.tensors(1, 1)["width"] // 4
+
+
+def test_at_least_half_of_the_steps_are_at_full_size() -> None:
+    cameras = Cameras(ring_cameras(1), Coarse(stop=1000, pixels=1), 30, torch.device("cpu"))
+    assert [cameras.factor(0, step) for step in (0, 14, 15, 29)] == [4, 2, 1, 1]
+
+
+def test_a_gpu_bins_8_bits_as_the_kernels_do() -> None:
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8))
+    plain = coarse._plainly_binned(image, 2)
+    torch.testing.assert_close(plain, binned(image, 2), rtol=0, atol=1e-6)
