@@ -59,7 +59,8 @@ class Flags:
     independent: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train every teacher from the points on, instead of letting them share a trunk or start from vanilla."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=VALUE")] = ()
-    """Set options of the recipe by their path, e.g. --set student.label_weight=0.3 teachers.kinds=vanilla,dropout."""
+    """Set options of the recipe by their path, as in --set student.label_weight=0.3 labels.dropout=0.
+    Lists take commas."""
     device: Annotated[str | None, tyro.conf.arg(metavar="auto|cpu|cuda")] = None
     """Where to train (default: auto)."""
     seed: int | None = None
