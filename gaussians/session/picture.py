@@ -107,7 +107,7 @@ def _width(column: Sequence[_Cell], font: Font) -> int:
 def _caption(report: dict[str, Any], model: str, view: str) -> str:
     facts = report["models"].get(model)
     if facts is None:
-        return {PHOTO: "ground truth"}.get(model, "student against photo")
+        return {PHOTO: "ground truth"}.get(model, "of the student")
     psnr = facts["per_view"].get(view, {}).get("psnr")
     count = f"{facts['gaussians'] / 1000:.1f} k"
     return count if psnr is None else f"{psnr:.2f} dB, {count}"
