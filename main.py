@@ -4,6 +4,7 @@ import sys
 
 import app
 from gaussians.cli import main
+from gaussians.ranks import leave
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], app.run if app.has_display() else None))
+    leave(main(sys.argv[1:], app.run if app.has_display() else None))

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import io
 import os
-import sys
 from collections.abc import Iterator
 
 import torch
@@ -29,14 +28,8 @@ def distill_together(flags: Flags) -> int:
     Raises:
         DistilleryError: of any kind, for bad input; RanksError when another rank is gone.
     """
-    with joined() as ranks:
-        if ranks.leads:
-            return _lead(ranks, flags)
-        code = _follow(ranks, flags)
-        # All is written. To take the connections apart while rank 0 still works has been seen, once in some
-        # twenty times, to abort a process that had done its part.
-        sys.stderr.flush()
-        os._exit(code)
+    ranks = joined()
+    return _lead(ranks, flags) if ranks.leads else _follow(ranks, flags)
 
 
 @contextlib.contextmanager
