@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gaussians.cli.peaks import median_ms
+from gaussians.cli.peaks import median_ms, waiting
 from gaussians.cli.workload import Workload
 from gaussians.raster import cuda
 from gaussians.train.losses import color_losses, plain_color_losses
@@ -24,7 +24,7 @@ def bench_cuda(workload: Workload, device: torch.device) -> dict[str, Any]:
     """
     inputs = {name: torch.from_numpy(getattr(workload, name)).to(device).requires_grad_() for name in _FIELDS}
     settings: dict[str, Any] = inputs | workload.camera.tensors(device)
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait = waiting(device)
     result: dict[str, Any] = {}
     for name, packed in (("unpacked", False), ("packed", True)):
         for part, milliseconds in _rasterized(settings, list(inputs.values()), packed, wait).items():

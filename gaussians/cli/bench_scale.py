@@ -4,17 +4,15 @@ Every point is measured in a process of its own, so that its peak of memory is i
 """
 
 import multiprocessing
-import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 
 from gaussians.camera import Camera
+from gaussians.cli.peaks import median_ms, waiting
 from gaussians.cli.workload import sized
 from gaussians.kernels import workers
 from gaussians.memory import peak_memory
@@ -27,7 +25,7 @@ from gaussians.train.recipe import Densify, Optimise
 COUNTS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 SIZES = ((480, 270), (960, 540), (1920, 1080))
 MANY = 300_000  # Gaussians at which sizes vary
-WARM_UPS, RUNS = 2, 5
+RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def _apart(point: Point) -> dict[str, Any]:
 def measured(point: Point) -> dict[str, Any]:
     """A point's line, by this process."""
     device = torch.device(point.device)
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait = waiting(device)
     workers()
     camera, training = _training(point, device)
 
@@ -82,7 +80,7 @@ def measured(point: Point) -> dict[str, Any]:
         wait()
 
     line = {"gaussians": point.count, "width": point.width, "height": point.height}
-    line |= {"step_ms": _median_ms(step), "preview_ms": _median_ms(preview)}
+    line |= {"step_ms": median_ms(step, RUNS), "preview_ms": median_ms(preview, RUNS)}
     checkpoint = sum(tensor.nbytes for tensor in training.state_dict().values())
     peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory()
     return line | {"checkpoint_bytes": checkpoint, "peak_bytes": peak}
@@ -107,12 +105,3 @@ def _training(point: Point, device: torch.device) -> tuple[Camera, Optimisation]
         extent=1.0, background=(0.0, 0.0, 0.0), seed=0, stream="scale", device=device,
     )  # fmt: skip
     return work.camera, training
-
-
-def _median_ms(action: Callable[[], None]) -> float:
-    times = []
-    for _ in range(WARM_UPS + RUNS):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return 1e3 * median(times[WARM_UPS:])

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from gaussians.cli.peaks import waiting
 from gaussians.distill.presets import recipe
 from gaussians.raster.cpu.functions import Bins, Harmonics, Project
 from gaussians.scene import Scene
@@ -59,7 +60,7 @@ def bench_train(
         stream="vanilla",
         device=device,
     )
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait = waiting(device)
     _train(training, warm_up)
     wait()
     began = time.perf_counter()

@@ -26,9 +26,14 @@ _TURNS = 1 << 21
 _CHAINS = {"AVX-512": 10, "AVX2": 5, "AVX": 5, "NEON": 5, "SVE": 5}.get(vector_units(), 3)
 
 
-def median_ms(function: Callable[[], Any]) -> float:
+def median_ms(function: Callable[[], Any], runs: int = RUNS) -> float:
     """Median of the milliseconds that a call takes, after a few to warm up."""
-    return 1e3 * median(_seconds(function, RUNS))
+    return 1e3 * median(_seconds(function, runs))
+
+
+def waiting(device: torch.device) -> Callable[[], None]:
+    """What returns once the device has done all that was asked of it."""
+    return torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
 
 def copy_bandwidth() -> float:
