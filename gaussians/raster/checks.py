@@ -38,14 +38,19 @@ def check_inputs(
     backgrounds: Tensor | None = None,
     render_mode: str = "RGB",
     dtypes: Sequence[torch.dtype] = (torch.float32,),
-) -> None:
+    wait: bool = True,
+) -> "FiniteCheck":
     """Check the arguments of `rasterize` (or, with colors None, of `blend_weights`).
 
     Reads each tensor once. On CUDA that is one synchronisation.
 
+    Args:
+        wait: for the values; False: the caller waits, by `finish` of what is returned. All else is checked
+            at once either way.
+
     Raises:
         ValueError: a shape, type, device, size, plane or mode that does not fit; names both sides.
-        SplatError: NaN or infinity in a tensor; names it, counts them and says what to do.
+        SplatError: as `FiniteCheck.finish`.
     """
     tensors = {
         "means": means,
@@ -83,7 +88,50 @@ def check_inputs(
             raise ValueError(f"{name}: {tensor.dtype}, expected {allowed}, the same for all tensors")
         if tensor.device != means.device:
             raise ValueError(f"{name}: on {tensor.device}, but means is on {means.device}; move one of them")
-    _check_finite(tensors)
+    finite = FiniteCheck(tensors)
+    if wait:
+        finite.finish()
+    return finite
+
+
+class FiniteCheck:
+    """A search for NaN and infinity, begun when it is made: on CUDA the host goes on without waiting for it.
+
+    Args:
+        tensors: by name, on one device; not to be changed before `finish`.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self._tensors = tensors
+        # A sum is NaN or infinite if any term is, and takes a hundredth of the time of isfinite().all().
+        # Huge but finite terms can overflow it too, so only the slow look in `finish` decides.
+        self._sums = torch.stack([tensor.detach().sum() for tensor in tensors.values()])
+        self._copied: torch.cuda.Event | None = None
+        if self._sums.is_cuda:
+            pinned = torch.empty(self._sums.shape, dtype=self._sums.dtype, pin_memory=True)
+            self._sums = pinned.copy_(self._sums, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record(torch.cuda.current_stream(next(iter(tensors.values())).device))
+
+    def finish(self) -> None:
+        """Wait for the outcome.
+
+        Raises:
+            SplatError: NaN or infinity in a tensor; names it, counts them and says what to do.
+        """
+        if self._copied is not None:
+            self._copied.synchronize()
+        if bool(torch.isfinite(self._sums).all()):
+            return
+        for name, tensor in self._tensors.items():
+            bad = ~torch.isfinite(tensor.detach())
+            count = int(bad.sum())
+            if count:
+                rows = bad.reshape(bad.shape[0], -1).any(dim=1).nonzero().flatten()
+                raise SplatError(
+                    f"{name}: {count} of {tensor.numel()} values are NaN or infinite, in {len(rows)} of "
+                    f"{tensor.shape[0]} rows, first in row {int(rows[0])}; {_ADVICE.get(name, _GAUSSIANS)}"
+                )
 
 
 def _color_shape(colors: Tensor, n: int, sh_degree: int | None) -> tuple[int, ...]:
@@ -111,20 +159,3 @@ def _check_settings(
         raise ValueError(f"eps2d = {eps2d}: must be at least 0")
     if render_mode not in RENDER_MODES:
         raise ValueError(f"render_mode = {render_mode!r}: must be one of {', '.join(RENDER_MODES)}")
-
-
-def _check_finite(tensors: dict[str, Tensor]) -> None:
-    # A sum is NaN or infinite if any term is, and takes a hundredth of the time of isfinite().all().
-    # Huge but finite terms can overflow it too, so only the slow look below decides.
-    sums = torch.stack([tensor.detach().sum() for tensor in tensors.values()])
-    if bool(torch.isfinite(sums).all()):
-        return
-    for name, tensor in tensors.items():
-        bad = ~torch.isfinite(tensor.detach())
-        count = int(bad.sum())
-        if count:
-            rows = bad.reshape(bad.shape[0], -1).any(dim=1).nonzero().flatten()
-            raise SplatError(
-                f"{name}: {count} of {tensor.numel()} values are NaN or infinite, in {len(rows)} of "
-                f"{tensor.shape[0]} rows, first in row {int(rows[0])}; {_ADVICE.get(name, _GAUSSIANS)}"
-            )

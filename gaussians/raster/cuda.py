@@ -56,10 +56,10 @@ def rasterize(
         ValueError: shapes, types or settings that do not fit.
         SplatError: NaN or infinity in a tensor.
     """
-    check_inputs(
+    finite = check_inputs(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
-        backgrounds=backgrounds, render_mode=render_mode,
+        backgrounds=backgrounds, render_mode=render_mode, wait=False,
     )  # fmt: skip
     channels = (colors.shape[-1] if render_mode.startswith("RGB") else 0) + render_mode.endswith("D")
     if absgrad and channels > _CHANNELS_AT_ONCE:
@@ -67,17 +67,23 @@ def rasterize(
         raise ValueError(f"absgrad: {channels} channels, at most {_CHANNELS_AT_ONCE} on CUDA")
     gsplat = _gsplat(means.device)
     if not len(means):
+        finite.finish()
         # gsplat divides by the number of Gaussians. The reference runs on any device.
         return reference.rasterize(
             means, quats, scales, opacities, colors, viewmats, Ks, width, height,
             sh_degree=sh_degree, backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad,
         )  # fmt: skip
-    render, alpha, meta = gsplat.rasterization(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
-        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree, packed=packed,
-        tile_size=TILE_SIZE, backgrounds=None if packed else backgrounds, render_mode=render_mode,
-        absgrad=absgrad,
-    )  # fmt: skip
+    try:
+        render, alpha, meta = gsplat.rasterization(
+            means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+            near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree, packed=packed,
+            tile_size=TILE_SIZE, backgrounds=None if packed else backgrounds, render_mode=render_mode,
+            absgrad=absgrad,
+        )  # fmt: skip
+    finally:
+        # Known by now, as gsplat has waited for its count of tiles, which comes later in the queue. Its
+        # kernels bear NaN: what they ask memory for is at most all tiles for each Gaussian.
+        finite.finish()
     if packed and backgrounds is not None and render_mode.startswith("RGB"):
         # gsplat 1.5.3 looks for packed backgrounds of shape [D], with one camera or many, and stops.
         behind = pad(backgrounds, (0, render.shape[-1] - backgrounds.shape[-1]))

@@ -83,6 +83,40 @@ def test_opposite_infinities_are_found() -> None:
         check_inputs(**arguments(means=means))
 
 
+def test_values_can_be_waited_for_later_and_all_else_is_told_at_once() -> None:
+    check_inputs(**arguments(), wait=False).finish()
+    means = torch.zeros(5, 3)
+    means[1, 0], means[3, 2] = torch.nan, torch.inf
+    finite = check_inputs(**arguments(means=means), wait=False)
+    with pytest.raises(SplatError) as late:
+        finite.finish()
+    with pytest.raises(SplatError) as at_once:
+        check_inputs(**arguments(means=means))
+    assert str(late.value) == str(at_once.value)
+    with pytest.raises(ValueError, match="quats: shape"):
+        check_inputs(**arguments(means=means, quats=torch.zeros(4, 4)), wait=False)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+def test_the_host_does_not_wait_for_values_on_the_gpu() -> None:
+    def on_gpu(**changes: Any) -> dict[str, Any]:
+        return {
+            name: value.cuda() if isinstance(value, torch.Tensor) else value
+            for name, value in arguments(**changes).items()
+        }
+
+    good, bad = on_gpu(), on_gpu(scales=torch.full((5, 3), torch.nan))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        checks = [check_inputs(**given, wait=False) for given in (good, bad)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    checks[0].finish()
+    with pytest.raises(SplatError, match="scales: 15 of 15 values are NaN or infinite, in 5 of 5 rows"):
+        checks[1].finish()
+
+
 def test_unknown_backend() -> None:
     with pytest.raises(BackendUnavailableError, match="vulkan: no such rasterizer"):
         rasterize(**arguments(), backend="vulkan")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from gaussians.errors import BackendUnavailableError
+from gaussians.errors import BackendUnavailableError, SplatError
 from gaussians.raster import blend_weights, cuda, rasterize
 
 from . import stand_in_kernels
@@ -126,6 +126,43 @@ def test_no_gaussians_never_reach_gsplat() -> None:
     assert meta["means2d"].shape == (1, 0, 2)
     weights, counts = blend_weights(*scene.without_colors(), backend="cuda")
     assert weights.shape == counts.shape == (0,)
+
+
+def test_nan_is_told_once_gsplat_has_rendered_and_even_if_it_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only then has the host waited for the GPU anyway."""
+    calls, failures = [], [RuntimeError("out of memory")]
+
+    def rasterization(*args: Any, **settings: Any) -> tuple[Any, ...]:
+        calls.append(settings)
+        if failures:
+            raise failures.pop()
+        return "render", "alpha", {}
+
+    stub = ModuleType("gsplat")
+    vars(stub)["rasterization"] = rasterization
+    monkeypatch.setattr(cuda, "_gsplat", lambda device: stub)
+    scene = random_scene(0, n=5)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        rasterize(*scene.arguments(), **scene.settings, backend="cuda")
+    assert rasterize(*scene.arguments(), **scene.settings, backend="cuda") == ("render", "alpha", {})
+    scene.means[3] = torch.nan
+    failures.append(RuntimeError("out of memory"))
+    for _ in range(2):
+        with pytest.raises(SplatError, match=r"means: 3 of 15 values .* first in row 3"):
+            rasterize(*scene.arguments(), **scene.settings, backend="cuda")
+    assert len(calls) == 4
+    with pytest.raises(ValueError, match="eps2d"):
+        rasterize(*scene.arguments(), **scene.settings, eps2d=-1, backend="cuda")
+    assert len(calls) == 4
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_nan_with_no_gaussians_is_told_too() -> None:
+    scene = random_scene(0, n=0)
+    with pytest.raises(SplatError, match=r"viewmats: .* check the scene's cameras"):
+        rasterize(*replace(scene, viewmats=scene.viewmats * torch.nan).arguments(), backend="cuda")
 
 
 @pytest.fixture
