@@ -8,7 +8,6 @@ oracle of the tests, from plain PyTorch. On CUDA no way waits for the GPU.
 
 import functools
 import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from gaussians.kernels import workers
 from gaussians.train import ssim_kernels as kernels
+from gaussians.train.triton_kernels import triton_kernels
 
 
 class ColorLoss(NamedTuple):
@@ -118,24 +118,11 @@ def plain_color_losses(
 
 @functools.cache
 def _fused_loss(device: torch.device) -> type[torch.autograd.Function] | None:
-    """The fused kernels for a device; None where there are none.
-
-    On CUDA they take Triton, which torch brings on Linux only, and a GPU and compilers that it can use.
-    """
+    """The fused kernels for a device; None where there are none."""
     if device.type == "cpu":
         return _FusedColorLoss
-    if device.type != "cuda":
-        return None
-    try:
-        from gaussians.train.ssim_triton import TritonColorLoss, probe  # slow, and needed here only
-
-        probe(device)
-    except ImportError:
-        return None
-    except Exception as error:  # whatever compilers and drivers raise, the way out is the same
-        warnings.warn(f"colour loss without its fused kernels, as Triton fails: {error}", stacklevel=2)
-        return None
-    return TritonColorLoss
+    kernels = triton_kernels("ssim_triton", device, "colour loss without its fused kernels")
+    return None if kernels is None else kernels.TritonColorLoss
 
 
 class _FusedColorLoss(torch.autograd.Function):

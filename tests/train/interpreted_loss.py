@@ -1,7 +1,6 @@
 """The CUDA colour loss in Triton's interpreter, on the CPU: TRITON_INTERPRET=1 python -m THIS FILE.
 
-In a process of its own, as that variable must be set before Triton is imported. Writes the outcome of every
-case into FILE.
+Writes the outcome of every case into FILE; run by `on_triton.interpreted`.
 """
 
 import sys

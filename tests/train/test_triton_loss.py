@@ -1,10 +1,9 @@
 """The CUDA colour loss: interpreted, against float64; compiled for GPUs; and where there is one, on it."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,14 +14,7 @@ from gaussians.train.losses import _fused_loss, color_losses, plain_color_losses
 from gaussians.train.pull import pull
 from gaussians.train.transfer import to_device
 from tests.train.interpreted_loss import CASES
-
-PROJECT = Path(__file__).parents[2]
-CUDA = torch.device("cuda", 0)
-
-on_a_gpu = [
-    pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU"),
-]
+from tests.train.on_triton import CUDA, PROJECT, compiled, interpreted, on_a_gpu
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +25,7 @@ def triton() -> Any:
 @pytest.fixture(scope="module")
 def outcomes(triton: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tensor]]:
     """By case what `interpreted_loss` found."""
-    path = tmp_path_factory.mktemp("interpreted") / "outcomes"
-    command = [sys.executable, "-m", "tests.train.interpreted_loss", str(path)]
-    subprocess.run(command, cwd=PROJECT, env=os.environ | {"TRITON_INTERPRET": "1"}, check=True)
-    return torch.load(path)
+    return interpreted("interpreted_loss", tmp_path_factory.mktemp("interpreted") / "outcomes")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "NaN"])
@@ -67,38 +56,19 @@ def test_nan_is_seen(outcomes: dict[str, dict[str, Tensor]]) -> None:
 
 @pytest.mark.parametrize("capability", [75, 90])
 @pytest.mark.parametrize("bare", [False, True], ids=["all arguments", "no mask, no gradient"])
-def test_kernels_compile_for_gpus(
-    triton: Any, capability: int, bare: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """As the first launch would, from the launch's own arguments, with the compiler that Triton brings."""
-    from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports] - Linux only
-
+def test_kernels_compile_for_gpus(triton: Any, capability: int, bare: bool, tmp_path: Path) -> None:
     from gaussians.train import ssim_triton
 
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    # Triton keeps what it compiled by the device's number, so give each kind its own.
-    driver = SimpleNamespace(
-        get_current_device=lambda: capability,
-        get_current_stream=lambda device: 0,
-        get_current_target=lambda: GPUTarget("cuda", capability, 32),
-    )
-    monkeypatch.setattr(triton.runtime.driver, "_active", driver)
-    compiled = {}
-    for name in ("blur_statistics", "compare", "blur_rows", "gradient_image"):
-        kernel = getattr(ssim_triton, name)
-
-        def compile_only(*args: Any, run: Any = kernel.run, name: str = name, **settings: Any) -> None:
-            compiled[name] = run(*args, **(settings | {"warmup": True}))
-
-        monkeypatch.setattr(kernel, "run", compile_only)
     rendered = torch.zeros(6, 5, 3, requires_grad=not bare)
     targets = [torch.zeros(6, 5, 3), torch.zeros(6, 5, 3, dtype=torch.uint8)]
     mask = None if bare else torch.ones(6, 5, dtype=torch.bool)
-    ssim_triton.TritonColorLoss.apply(rendered, targets, [1, 0.5], [0.2, 0.0], mask)
-    assert list(compiled) == ["blur_statistics", "compare"] + ["blur_rows", "gradient_image"] * (not bare)
-    for kernel in compiled.values():
-        assert f".target sm_{capability}" in kernel.asm["ptx"]
-        assert len(kernel.asm["cubin"]) > 0
+
+    def launch() -> None:
+        ssim_triton.TritonColorLoss.apply(rendered, targets, [1, 0.5], [0.2, 0.0], mask)
+
+    names = ("blur_statistics", "compare", "blur_rows", "gradient_image")
+    kernels = compiled(ssim_triton, names, launch, capability, tmp_path)
+    assert tuple(kernels) == (names[:2] if bare else names)
 
 
 def test_without_triton_the_plain_path_serves(monkeypatch: pytest.MonkeyPatch) -> None:
