@@ -79,6 +79,13 @@ class Batch:
         self._ranks.add(pull(whole, absgrad))
         return whole
 
+    def seen(self, passes: Sequence[Pass]) -> Tensor:
+        """[N] bool, whether any view of the step, of any rank, sees the Gaussian. Raises RanksError."""
+        views = [(one.meta["radii"] > 0).all(dim=-1).any(dim=0) for one in passes]
+        count = torch.stack(views).sum(dim=0, dtype=torch.int32)
+        self._ranks.add([count])
+        return count > 0
+
     def means(self, passes: Sequence[Pass]) -> dict[str, float]:
         """Of each term over the views of all ranks; one that a view lacks counts as 0. Raises RanksError."""
         own = [{name: float(term) for name, term in one.terms.items()} for one in passes]

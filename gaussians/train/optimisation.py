@@ -215,7 +215,7 @@ class Optimisation:
         meta = batch.together(passes, self._parameters, self._absgrad)
         values = self._finite(batch.means(passes)) if logs else None
         rates = learning_rates(self.recipe.rates, self._extent, step, self.recipe.steps)
-        self._parameters.step(rates)
+        self._parameters.step(rates, batch.seen(passes) if self.recipe.selective else None)
         if self._variation is not None:
             with torch.no_grad():
                 self._variation.after_backward(self, step, generators[0])

@@ -50,11 +50,17 @@ class Parameters:
         """Those there are, not copies."""
         return [tensor.grad for tensor in self.tensors.values() if tensor.grad is not None]
 
-    def step(self, rates: Mapping[str, float]) -> None:
-        """One Adam step with these learning rates, by name; gradients are then gone."""
+    def step(self, rates: Mapping[str, float], visible: Tensor | None = None) -> None:
+        """One Adam step with these learning rates, by name; gradients are then gone.
+
+        Args:
+            rates: learning rates by name.
+            visible: [N] bool, Gaussians to move; None: all.
+        """
         for name, optimizer in self.optimizers.items():
+            assert isinstance(optimizer, FusedAdam)  # `optimizers` is as gsplat types it
             optimizer.param_groups[0]["lr"] = rates[name]
-            optimizer.step()
+            optimizer.step(visible=visible)
             self.tensors[name].grad = None
 
     def keep(self, mask: Tensor) -> None:

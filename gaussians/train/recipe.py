@@ -61,6 +61,7 @@ class Optimise:
     average: float = option(
         0.0, "decay of a running mean of the weights, which comes out; 0: none", low=0, high=0.9999
     )
+    selective: bool = option(False, "Adam moves only Gaussians that a view of the step sees")
     log_every: int = option(10, "steps between lines in metrics.jsonl", low=1)
     rates: LearningRates = field(default_factory=LearningRates)
     densify: Densify = field(default_factory=Densify)

@@ -38,6 +38,13 @@ def test_missing_options_have_their_default_and_whole_numbers_serve_as_floats() 
     assert recipe.student.budget == Student().budget
 
 
+def test_a_recipe_from_before_selective_adam_moves_all_gaussians() -> None:
+    document = to_json(Recipe())
+    for part in ("teachers", "student"):
+        assert document[part]["optimise"].pop("selective") is False
+    assert from_json(document) == Recipe()
+
+
 @pytest.mark.parametrize(
     ("document", "named"),
     [

@@ -35,14 +35,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 120  # seconds that a machine under load may take
 
 
-def batched(recipe: Recipe) -> Recipe:
+def batched(recipe: Recipe, selective: bool = False) -> Recipe:
     """The same with steps of two views for the student."""
-    optimise = dataclasses.replace(recipe.student.optimise, batch=2)
+    optimise = dataclasses.replace(recipe.student.optimise, batch=2, selective=selective)
     return dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, optimise=optimise))
 
 
 FORKS = batched(tiny.recipe())
-COMPACT = batched(tiny.compact_recipe().scaled(4))  # long enough to be interrupted
+COMPACT = batched(tiny.compact_recipe().scaled(4), selective=True)  # long enough to be interrupted
 
 
 @pytest.fixture(scope="module")
