@@ -49,22 +49,22 @@ _FAST = Recipe(
     teachers=Teachers(
         fork=0,
         compact=0.15,
-        compact_steps=4000,
+        compact_steps=3000,
         optimise=Optimise(
             steps=5000,
             sh_every=500,
             densify=Densify(start=200, stop=3000, grad_threshold=2e-4, reset_every=_NEVER, cap=300_000),
             coarse=Coarse(stop=2000),
         ),
-        perturb=Perturb(start=400, stop=1601, every=400),
-        dropout=Dropout(start=0, stop=800, rate=0.1),
+        perturb=Perturb(start=300, stop=1201, every=300),
+        dropout=Dropout(start=0, stop=600, rate=0.1),
     ),
     student=Student(
         label_weight=0.0,
         start="smallest",
-        poses=Poses(share=0.1, count=200, stop=6000),
+        poses=Poses(share=0.1, count=200, stop=6750),
         optimise=Optimise(
-            steps=8000,
+            steps=9000,
             sh_every=0,
             ssim_weight=0.3,
             average=0.995,
