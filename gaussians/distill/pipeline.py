@@ -33,7 +33,6 @@ from gaussians.ranks import ALONE, Ranks
 from gaussians.scene.types import Scene
 from gaussians.train.initial import gaussians_from_points
 from gaussians.train.optimisation import Optimisation, Variation
-from gaussians.train.recipe import Coarse
 from gaussians.train.refine import default_refinement
 
 TRUNK, LABELS, STUDENT, ENSEMBLE = "trunk", "labels", "student", "ensemble"
@@ -154,13 +153,15 @@ def compact_teacher_optimisation(
     kind wants it.
     """
     teachers, student = recipe.teachers, recipe.student
+    coarse = teachers.optimise.coarse  # as long as it is still large, and so slow
+    last = min(student.simplify.stop, teachers.compact_steps // 2)
     optimise = dataclasses.replace(
         student.optimise,
         steps=teachers.compact_steps,
         batch=teachers.optimise.batch,  # no more work for a teacher where several ranks share the student's
         sh_degree=teachers.optimise.sh_degree,
         sh_every=0,
-        coarse=Coarse(),  # it begins with what vanilla has learnt at full size
+        coarse=dataclasses.replace(coarse, stop=min(coarse.stop, last), most=2),
     )
     inner = None
     if stage.name == "perturbed":
@@ -170,7 +171,6 @@ def compact_teacher_optimisation(
         densify = dataclasses.replace(densify, start=stop, stop=stop, reset_every=stop + 1)
         inner = default_refinement(densify, scene.extent)
     budget = max(1, round(teachers.compact * len(vanilla)))
-    last = min(student.simplify.stop, teachers.compact_steps // 2)
     simplify = dataclasses.replace(student.simplify, start=min(student.simplify.start, last), stop=last)
     lookout = Lookout.of(scene.train, scene.background, breathe)
     return Optimisation(

@@ -36,6 +36,7 @@ class Teachers:
 
     Compact ones have rates and removals of the student, the last by half of their steps, photos alone to
     learn from, and nothing to fork from: steps of `perturb` and `dropout` count from their own beginning.
+    Until their last removal `optimise.coarse` may make their views half as wide.
     """
 
     kinds: tuple[str, ...] = option(

@@ -53,11 +53,12 @@ class Cameras:
 def binning(coarse: Coarse, width: int, height: int, step: int) -> int:
     """By how much an image of this size is smaller in a step: 4 in the first half, 2, and then 1.
 
-    Never so much that less than `coarse.pixels` were left.
+    Never more than `coarse.most`, nor so much that less than `coarse.pixels` were left.
     """
     pixels = width * height if min(width, height) >= _FACTORS[0] else 0
     for part, factor in enumerate(_FACTORS, start=1):
-        if step < coarse.stop * part / len(_FACTORS) and pixels >= factor**2 * coarse.pixels:
+        in_time = step < coarse.stop * part / len(_FACTORS)
+        if in_time and factor <= coarse.most and pixels >= factor**2 * coarse.pixels:
             return factor
     return 1
 

@@ -39,10 +39,11 @@ class Densify:
 
 @dataclass(frozen=True)
 class Coarse:
-    """Coarse to fine, for a start from points: views are a quarter, from half of that time half as wide."""
+    """Coarse to fine: views are a quarter, from half of that time half as wide. Where photos are large."""
 
     stop: int = option(0, "first step at full size, at half of all steps at the latest; 0: all full", low=0)
     pixels: int = option(30_000, "a view is made smaller only as far as it keeps as many", low=1)
+    most: int = option(4, "a view is at most this much smaller along each axis", low=1, high=4)
 
 
 @dataclass(frozen=True)

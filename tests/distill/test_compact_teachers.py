@@ -11,6 +11,7 @@ from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.variant_changes import having
 from gaussians.errors import RecipeError
 from gaussians.model import Gaussians
+from gaussians.train.objective import Objective, Rendered
 from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import Coarse
 from tests.session import tiny
@@ -56,9 +57,31 @@ def test_a_batch_of_the_students_is_no_work_of_theirs():
     assert [stats.view for stats in optimisation("dropout", batched).steps()] == views
 
 
-def test_they_see_full_photos_as_they_start_from_a_finished_model():
-    coarse = having(student__optimise__coarse=Coarse(stop=10, pixels=1))(COMPACT)
-    assert trained("dropout", coarse).tensors()["means"].equal(trained("dropout").means)
+def binnings(recipe: Recipe) -> list[int]:
+    """By how much the views of each step were smaller."""
+    made, seen = optimisation("dropout", recipe), []
+    objective = made._objective
+
+    class Noting(Objective):
+        def __call__(
+            self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
+        ) -> dict[str, torch.Tensor]:
+            seen.append(rendered.binning)
+            return objective(rendered, view_index, step, gaussians)
+
+    made._objective = Noting()
+    list(made.steps())
+    return seen
+
+
+def test_photos_are_half_as_wide_while_they_are_pruned_where_vanillas_were_smaller_at_first():
+    last = 12  # of the student's, half of these steps
+    coarse = having(teachers__optimise__coarse=Coarse(stop=20, pixels=1))(COMPACT)
+    assert binnings(coarse) == [2] * last + [1] * (25 - last)
+    shorter = having(teachers__optimise__coarse=Coarse(stop=3, pixels=1))(COMPACT)
+    assert binnings(shorter) == [2] * 3 + [1] * 22
+    of_the_student = having(student__optimise__coarse=Coarse(stop=20, pixels=1))(COMPACT)
+    assert binnings(of_the_student) == binnings(COMPACT) == [1] * 25
 
 
 @pytest.mark.parametrize("kind", ["vanilla2", "perturbed", "dropout"])

@@ -27,6 +27,12 @@ def test_no_image_gets_smaller_than_it_may() -> None:
     assert binning(Coarse(stop=100, pixels=1), 1000, 3, 0) == 1
 
 
+def test_no_image_gets_smaller_than_asked_for() -> None:
+    coarse = Coarse(stop=100, pixels=1, most=2)
+    assert [binning(coarse, 40, 25, step) for step in (0, 49, 50, 99, 100)] == [2, 2, 2, 2, 1]
+    assert binning(Coarse(stop=100, pixels=1, most=1), 40, 25, 0) == 1
+
+
 def test_without_a_schedule_all_steps_see_full_images() -> None:
     assert binning(Coarse(pixels=1), 4000, 3000, 0) == 1
 
