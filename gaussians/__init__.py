@@ -8,7 +8,6 @@ __version__ = "0.1.0"
 # a spinning thread holds the core that the other one needs: measured with both cores busy elsewhere, sorting
 # took 0.8 ms instead of 147 ms. The libraries read this when they are loaded, so it is set before any is.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Some ten microseconds of it pay: steps of small models take a quarter less time on an idle machine. GNU's
-# library leaves them out by itself where a process has more kernel threads than cores, as the studio has.
-# What this costs beside one busy program: docs/performance.md.
+# Some ten microseconds of it pay: steps of small models take a quarter less time on an idle machine. What
+# that costs beside a busy program, and the window: docs/performance.md. (GNU's library alone reads this.)
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
