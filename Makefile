@@ -1,4 +1,5 @@
-# make run   install what is missing, then distil: the bundled demo, or make run ARGS="distill my/scene --out runs/mine"
+# make run   install what is missing, then open the studio on the bundled demo (without a display: distil it),
+#            or make run ARGS="distill my/scene --out runs/mine"
 # make test  install what is missing, then check style, types, layers, and run all tests
 # make test-long  the tests that take minutes
 # make demo  render the demo scene anew (a quarter of an hour)

@@ -52,7 +52,7 @@ class Flags:
     variants: Annotated[str | None, tyro.conf.arg(metavar="a,b,…|all|list")] = None
     """Which (default: all); photos-only is always among them. a+b joins two; list shows them and ends."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
-    """The base that variants change: preview, fast, paper, or a JSON file (default: fast)."""
+    """The base that variants change: preview, fast, paper, paper-code, or a JSON file (default: fast)."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="12%,6%,…")] = None
     """Student sizes: shares of each scene's and seed's vanilla teacher, counts, or sizes of a file."""
     steps: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None

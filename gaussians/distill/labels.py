@@ -1,4 +1,4 @@
-"""Soft labels: what the teachers see together from every training pose, rendered once and kept.
+"""Soft labels: what the teachers see together from training and unseen poses, rendered once and kept.
 
 The teachers are frozen, so a label never changes and they may leave memory when all are rendered.
 Labels are stored with 8 bits a channel, as the photos are: the error is at most 0.5/255, and measured
@@ -63,13 +63,13 @@ class Labels(Protocol):
     """What a student takes its labels from."""
 
     def image(self, view: int) -> Tensor:
-        """[H, W, 3] uint8 on the CPU, the label of a training view by its index."""
+        """[H, W, 3] uint8 on the CPU, the label of a training view or unseen pose by its index."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class SoftLabels:
-    """The labels of all training views; made by `render_labels`.
+    """The labels of all training views, then of all unseen poses; made by `render_labels`.
 
     Attributes:
         pixels: all labels' values one after the other, uint8 sRGB; in memory or mapped from a file.
@@ -86,7 +86,7 @@ class SoftLabels:
         return len(self.shapes)
 
     def image(self, view: int) -> Tensor:
-        """[H, W, 3] uint8 on the CPU, the label of a training view by its index."""
+        """[H, W, 3] uint8 on the CPU, the label of a training view or unseen pose by its index."""
         start, end = self._bounds[view : view + 2]
         stored = np.array(self.pixels[start:end])  # a copy, as the map cannot be written
         return torch.from_numpy(stored).reshape(*self.shapes[view], 3)

@@ -9,8 +9,8 @@ from gaussians.train.recipe import Coarse, Densify, LearningRates, Optimise
 _NO_GROWTH = Densify(start=0, stop=0)
 _NEVER = 1_000_000  # steps; longer than any run
 
-# A student that was a teacher an hour ago moves fast and learns for a short time only: rates twice those that
-# 3DGS takes for 30 000 steps are worth 0.1 dB and more (docs/method.md).
+# A student that was a teacher an hour ago moves fast and learns for a short time only: scales and colours at
+# twice the rates that 3DGS takes for 30 000 steps are worth up to 0.14 dB (docs/method.md).
 _STUDENT_RATES = LearningRates(log_scales=1e-2, sh0=5e-3, shN=2.5e-4)
 
 # To see the whole pipeline at work, on any machine: a minute on the demo scene. Too short for opacity resets.

@@ -173,7 +173,10 @@ VARIANTS = (
     Variant("median", "labels", "the teachers' median", having(labels__combine="median")),
     Variant("nearest", "labels", "the teacher nearest to the mean", having(labels__combine="nearest")),
     Variant(
-        "agreement", "labels", "by the teachers' agreement, pixel by pixel", having(labels__agreement=0.05)
+        "agreement",
+        "labels",
+        "photo to label 2 : 1, and by the teachers' agreement, pixel by pixel",
+        having(student__label_weight=0.5, labels__agreement=0.05),
     ),
     *(
         Variant(

@@ -15,7 +15,7 @@ from gaussians.scene import colmap, photos, transforms
 from gaussians.scene.capture import Capture, Shot
 from gaussians.scene.headers import Header
 from gaussians.scene.images import Finish, load_views, read_headers
-from gaussians.scene.masks import with_masks
+from gaussians.scene.masks import with_masks, without_blank
 from gaussians.scene.random_points import draw_points
 from gaussians.scene.resolution import Resolution
 from gaussians.scene.shelf import Shelf
@@ -54,9 +54,11 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
     with shelf:
         views = load_views(shots, headers, finish, shelf, progress)
         memory_notes = shelf.notes
+    size_note = _size_note(views[0][0], headers[0], finish)
+    views, blank_notes = without_blank(views)
     train = _flat(views, shots, frozenset(shot.name for shot in shots) - test)
     tested = _flat(views, shots, test)
-    if all(view.mask is not None and not view.mask.any() for view in train):
+    if not train:
         raise SceneError(
             f"{folder}: its masks leave no pixel to train on; they want white what counts, or should go."
         )
@@ -75,8 +77,9 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
         notes=(
             *capture.notes,
             *_lens_notes(shots),
-            _size_note(views[0][0], headers[0], finish),
+            size_note,
             *mask_notes,
+            *blank_notes,
             *memory_notes,
             test_note,
             *point_notes,

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from gaussians.scene.capture import Shot
 from gaussians.scene.folders import ImageFolder
+from gaussians.scene.types import View
 
 _FOLDERS = ("masks", "mask")
 
@@ -23,6 +24,20 @@ def with_masks(scene: Path, shots: Sequence[Shot]) -> tuple[tuple[Shot, ...], tu
     if bare:
         note += f"; none for {len(bare)} photos (the first: {bare[0]}), which count everywhere"
     return masked, (note,)
+
+
+def without_blank(
+    views: Sequence[tuple[View, ...]],
+) -> tuple[tuple[tuple[View, ...], ...], tuple[str, ...]]:
+    """The views of each photo that a mask leaves a pixel of, and what to tell about the others.
+
+    Nothing can be learnt from a view without a pixel that counts, nor measured on it.
+    """
+    kept = tuple(tuple(view for view in each if view.mask is None or view.mask.any()) for each in views)
+    blank = [each[0].name for each, left in zip(views, kept, strict=True) if each and not left]
+    if not blank:
+        return kept, ()
+    return kept, (f"left out for masks that are all black: {len(blank)} photos (the first: {blank[0]})",)
 
 
 def _mask_of(masks: ImageFolder, name: str) -> Path | None:

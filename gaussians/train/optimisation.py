@@ -82,7 +82,7 @@ class Optimisation:
         device: where to train.
         objective: None: L1 and D-SSIM against the photos, weighted as in the recipe.
         variation: None: none.
-        refinement: "default": adaptive density control as in the recipe; None: the count stays.
+        refinement: "default": growth as in the recipe, by density control or MCMC; None: the count stays.
         start: the first step's number, in the recipe's schedules.
         backend: of the rasterizer.
         further: cameras without photos, which the objective knows; indexed after the views.

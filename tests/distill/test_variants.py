@@ -64,6 +64,12 @@ def test_photos_only_learns_from_nothing_else_and_keeps_the_route():
     )
 
 
+def test_agreement_has_labels_at_training_views_to_weigh():
+    made = student_recipe(FAST, variant("agreement"), "9")
+    assert made.labels.agreement > 0  # which acts where there is a photo
+    assert made.student.label_weight > 0
+
+
 def test_the_papers_schedules_keep_their_proportions():
     made = student_recipe(FAST, variant("paper"), "9").student
     steps = FAST.student.optimise.steps

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -130,6 +130,17 @@ def test_masks_folder(tmp_path: Path, name: str) -> None:
         assert each.all(axis=1).tolist() == [True] * (HEIGHT // 4 + 1) + [False] * (HEIGHT // 4 - 1)
         assert each.any(axis=1).sum() == HEIGHT // 4 + 1
     assert any("masks for 2 photos from masks/; none for 1 photos" in note for note in scene.notes)
+
+
+def test_photos_that_a_mask_hides_are_left_out_and_told(tmp_path: Path) -> None:
+    write_colmap(tmp_path, pinholes(4))
+    (tmp_path / "masks").mkdir()
+    for index, shade in enumerate((0, 255, 0)):
+        path = tmp_path / "masks" / f"photo_{index:02d}.png"
+        Image.fromarray(np.full((HEIGHT, WIDTH), shade, np.uint8)).save(path)
+    scene = load_scene(tmp_path, SceneOptions(test_names=("photo_02", "photo_03")))
+    assert [PurePath(view.name).stem for view in (*scene.train, *scene.test)] == ["photo_01", "photo_03"]
+    assert any("all black: 2 photos (the first: photo_00" in note for note in scene.notes)
 
 
 def test_a_scene_without_points_says_how_they_were_drawn(tmp_path: Path) -> None:
