@@ -14,7 +14,7 @@ from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, parse
 from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.stopping import STOPPED, stop_requests
-from gaussians.cli.tables import plain_table, wide_console
+from gaussians.cli.tables import plain_table, print_whole
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variants import TEACHER_SETS, VARIANTS, student_recipe, variant
@@ -28,7 +28,6 @@ from gaussians.session.machine import choose_device
 
 LIST, ALL = "list", "all"
 SEEDS, RECIPE = 3, "fast"
-TABLE_WIDTH = 120  # characters
 DESCRIPTION = """\
 Compare variants of a recipe: which part makes the student good?
 
@@ -204,4 +203,4 @@ def _show_variants() -> None:
         table.add_row(each.name, each.group, each.teachers, Text(each.description))
     for each in TEACHER_SETS:
         table.add_row("", "teacher set", each.name, Text(each.description))
-    wide_console(TABLE_WIDTH).print(table)
+    print_whole(table)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import rich.console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
 from rich.text import Text
 
 from gaussians.cli.pace import Pace
-from gaussians.cli.tables import NONE, plain_table, wide_console
+from gaussians.cli.tables import NONE, plain_table, print_whole
 from gaussians.distill.variants import BASE, PHOTOS_ONLY
 from gaussians.session.ablation import (
     Ablation,
@@ -25,7 +26,6 @@ from gaussians.session.ablation_statistics import VANILLA, Figure, reported, sum
 from gaussians.session.events import StepDone
 
 REDRAW_EVERY = 0.2  # seconds between updates of the bars
-TABLE_WIDTH = 110  # characters
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 
 
@@ -64,7 +64,7 @@ class AblationConsole:
 
     def finished(self, directory: AblationDirectory, table: Sequence[Row]) -> int:
         """The table over all scenes, and where everything is; returns the exit code, 1 if a run failed."""
-        wide_console(TABLE_WIDTH).print(_summary_table(table))
+        print_whole(_summary_table(table))
         scenes = len({row.scene for row in table})
         self._say_result(
             f"PSNR in dB and differences on the reported half of held-out views; {scenes} scene"
@@ -181,7 +181,7 @@ def _result(ablation: Ablation, event: TaskFinished) -> str:
     )
 
 
-def _summary_table(table: Sequence[Row]) -> rich.console.RenderableType:
+def _summary_table(table: Sequence[Row]) -> Table:
     shown = plain_table("model", "budget", "Gaussians", "PSNR", "to vanilla", "to photos-only", "to base")
     for each in summaries(table):
         differences = [each.differences.get(name) for name in (VANILLA, PHOTOS_ONLY, BASE)]

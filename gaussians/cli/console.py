@@ -9,7 +9,7 @@ import rich.console
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from gaussians.cli.tables import model_table
+from gaussians.cli.tables import model_table, print_whole
 from gaussians.distill.pipeline import LABELS, Stage
 from gaussians.distill.recipe import Recipe
 from gaussians.scene import Progress as SceneProgress
@@ -130,7 +130,7 @@ class Console:
     def finished(self, event: RunFinished, scene: Scene) -> None:
         """The final table, and where everything is."""
         report, directory = event.report, event.directory
-        self._out.print(model_table(report["models"]))
+        print_whole(model_table(report["models"]))
         views = (
             f"{len(scene.test)} held-out views" if scene.test else "no held-out views: nothing to measure on"
         )

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import rich.console
 import torch
 import tyro
 
 from gaussians.cli.flags import SceneFlags, parse
 from gaussians.cli.progress import counting
 from gaussians.cli.sources import OWN_SCENE, open_scene
-from gaussians.cli.tables import model_table
+from gaussians.cli.tables import model_table, print_whole
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.errors import SceneError
 from gaussians.io import read_splat
@@ -54,7 +53,7 @@ def run(arguments: list[str]) -> int:
     if not scene.test:
         raise SceneError(f"{scene.path}: holds out no view to measure on; add --test-every 8")
     results = measure_models(models, scene, device)
-    rich.console.Console(highlight=False).print(model_table(results))
+    print_whole(model_table(results))
     print(f"means over {len(scene.test)} held-out views of {scene.path}")
     if flags.json is not None:
         camera = scene.test[0].camera

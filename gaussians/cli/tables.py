@@ -1,5 +1,6 @@
 """Tables of results, as all commands show them."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,11 @@ _COLUMNS = (
 _OPTIONAL = ("lpips", "seconds")
 
 
-def wide_console(least: int) -> Console:
-    """Standard output with at least so many columns: a terminal too narrow wraps, instead of losing cells."""
-    return Console(highlight=False, width=max(least, Console().width))
+def print_whole(table: Table) -> None:
+    """On standard output, as wide as its cells: a narrow terminal wraps the lines, instead of losing text."""
+    console = Console(highlight=False)
+    needed = table.__rich_measure__(console, console.options.update(max_width=sys.maxsize)).maximum
+    Console(highlight=False, width=max(needed, console.width)).print(table)
 
 
 def plain_table(*headings: str) -> Table:

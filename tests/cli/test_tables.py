@@ -1,6 +1,7 @@
+import pytest
 from rich.console import Console
 
-from gaussians.cli.tables import NONE, model_table, plain_table
+from gaussians.cli.tables import NONE, model_table, plain_table, print_whole
 
 
 def printed(table: object) -> list[str]:
@@ -47,3 +48,11 @@ def test_names_are_not_read_as_markup() -> None:
 
 def test_plain_table_has_the_headings() -> None:
     assert printed(plain_table("part", "ms"))[0].split() == ["part", "ms"]
+
+
+def test_a_narrow_terminal_loses_no_cell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("COLUMNS", "40")
+    table = plain_table("name", "what it is")
+    table.add_row("a" * 50, "b" * 150)
+    print_whole(table)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["a" * 50, "b" * 150]
