@@ -2,6 +2,8 @@
 
 import os
 
+from gaussians.allocation import keep_freed_memory
+
 __version__ = "0.1.0"
 
 # OpenMP threads that wait spin by default. Beside anything else that computes (a window, another program),
@@ -11,3 +13,5 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Some ten microseconds of it pay: steps of small models take a quarter less time on an idle machine. What
 # that costs beside a busy program, and the window: docs/performance.md. (GNU's library alone reads this.)
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+keep_freed_memory()

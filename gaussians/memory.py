@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from gaussians.allocation import give_back_freed_memory
+
 _NO_LIMIT = 1 << 60  # bytes: what a control group without a limit has
 _RESERVE = 0.03  # of all memory: below it a system begins to kill, and to swap before
 _LEAST_RESERVE = 200e6  # bytes
@@ -87,9 +89,7 @@ def is_low(device: torch.device) -> bool:
 def free_memory(device: torch.device) -> None:
     """Give back what nothing refers to any more."""
     gc.collect()
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-            ctypes.CDLL("libc.so.6").malloc_trim(0)  # the heap keeps what was freed for itself
+    give_back_freed_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gaussians.allocation import give_back_freed_memory
 from gaussians.distill.pipeline import label_count, student_start
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having
@@ -131,6 +132,7 @@ def plan_memory(
         given: as for `predicted`.
         may_halve: whether the scene can be read anew.
     """
+    give_back_freed_memory()  # of a run before
     free, size, views, given = available_memory(device), Size.of(scene), len(scene.train), given or {}
     need = predicted(recipe, size, views, given)
     if free is None:

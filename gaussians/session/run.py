@@ -225,7 +225,10 @@ class Run:
             self._current = None
             del optimisation  # before it is made anew
             free_memory(self.device)
-        yield StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
+        finished = StageFinished(stage, self._close(stage, optimisation, clock), resumed=False)
+        del optimisation
+        free_memory(self.device)
+        yield finished
 
     def _prepared(self, stage: Stage, labels: Labels | None) -> tuple[Optimisation, StageClock]:
         """The stage's optimisation as its checkpoint has it, or at its first step; logs as of then."""
