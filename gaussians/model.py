@@ -85,6 +85,6 @@ class Gaussians:
             "quats": self.quats,
             "scales": self.scales,
             "opacities": self.opacities,
-            "colors": self.colors,
+            "colors": (self.sh0, self.shN),
             "sh_degree": self.sh_degree,
         }

@@ -13,6 +13,7 @@ signature, less `backend`, imported at first use:
 import importlib
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gaussians.errors import BackendUnavailableError
@@ -27,7 +28,7 @@ def rasterize(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
-    colors: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
     Ks: Tensor,
     width: int,
@@ -50,7 +51,8 @@ def rasterize(
         quats: [N, 4] wxyz, of any non-zero length.
         scales: [N, 3] standard deviations, world units.
         opacities: [N].
-        colors: [N, D], or with sh_degree spherical-harmonic coefficients [N, K, 3], K >= (sh_degree + 1)².
+        colors: [N, D], or with sh_degree spherical-harmonic coefficients [N, K, 3], K >= (sh_degree + 1)²,
+            or these in two tensors, [N, 1, 3] and [N, K - 1, 3]: the CPU need not put them together.
         viewmats: [C, 4, 4] world to camera, OpenCV axes.
         Ks: [C, 3, 3] intrinsics in pixels.
         width, height: pixels.
@@ -73,7 +75,10 @@ def rasterize(
         SplatError: NaN or infinity in a tensor.
         BackendUnavailableError: the backend can't run here.
     """
-    return _backend(backend, means).rasterize(
+    chosen = _backend(backend, means)
+    if isinstance(colors, tuple) and not chosen.TAKES_COLORS_IN_PARTS:
+        colors = torch.cat(colors, dim=1)
+    return chosen.rasterize(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
         backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad, packed=packed,

@@ -25,7 +25,7 @@ def check_inputs(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
-    colors: Tensor | None,
+    colors: Tensor | tuple[Tensor, Tensor] | None,
     viewmats: Tensor,
     Ks: Tensor,
     width: int,
@@ -69,12 +69,18 @@ def check_inputs(
         "viewmats": (cameras, 4, 4),
         "Ks": (cameras, 3, 3),
     }
-    if colors is not None:
+    if isinstance(colors, tuple):
+        if sh_degree is None:
+            raise ValueError("colors: in two tensors are spherical harmonics; give sh_degree")
+        (_, others, _) = _color_shape(colors[1], n, sh_degree, apart=1)
+        tensors |= {"colors[0]": colors[0], "colors[1]": colors[1]}
+        wanted |= {"colors[0]": (n, 1, 3), "colors[1]": (n, others, 3)}
+    elif colors is not None:
         tensors["colors"] = colors
         wanted["colors"] = _color_shape(colors, n, sh_degree)
     if backgrounds is not None:
         tensors["backgrounds"] = backgrounds
-        channels = 3 if sh_degree is not None or colors is None else colors.shape[-1]
+        channels = colors.shape[-1] if sh_degree is None and isinstance(colors, Tensor) else 3
         wanted["backgrounds"] = (cameras, channels)
     _check_settings(width, height, cameras, near_plane, far_plane, eps2d, render_mode)
     for name, tensor in tensors.items():
@@ -134,15 +140,15 @@ class FiniteCheck:
                 )
 
 
-def _color_shape(colors: Tensor, n: int, sh_degree: int | None) -> tuple[int, ...]:
-    """The shape that colors should have, as far as their own last sizes leave it open."""
+def _color_shape(colors: Tensor, n: int, sh_degree: int | None, apart: int = 0) -> tuple[int, ...]:
+    """The shape that colors, less what comes `apart`, should have, as far as they leave it open."""
     if sh_degree is None:
         channels = colors.shape[-1] if colors.dim() else 0
         return (n, max(channels, 1))
     if not 0 <= sh_degree <= SH_DEGREE_MAX:
         raise ValueError(f"sh_degree = {sh_degree}: must be between 0 and {SH_DEGREE_MAX}")
     coefficients = colors.shape[1] if colors.dim() == 3 else 0
-    return (n, max(coefficients, (sh_degree + 1) ** 2), 3)
+    return (n, max(coefficients, (sh_degree + 1) ** 2 - apart), 3)
 
 
 def _check_settings(

@@ -21,6 +21,8 @@ from gaussians.raster import reference
 from gaussians.raster.checks import check_inputs, check_pixel_weights
 from gaussians.raster.constants import TILE_SIZE
 
+TAKES_COLORS_IN_PARTS = False
+
 # gsplat counts in batches of 256 Gaussians per tile; this is "all of them", and fits a uint32.
 _ALL_BATCHES = 2**31 - 1
 _CHANNELS_AT_ONCE = 32  # gsplat's channel_chunk: more take more passes

@@ -49,6 +49,8 @@ from gaussians.raster.constants import (
 )
 from gaussians.raster.reference_projection import Projection, project, scatter, view_colors
 
+TAKES_COLORS_IN_PARTS = False
+
 _DTYPES = (torch.float64, torch.float32)
 _PIXELS_AT_ONCE = 4096  # bounds memory: a handful of [N, 4096] arrays
 

@@ -263,7 +263,7 @@ class Optimisation:
                 gaussians.quats,
                 gaussians.scales,
                 opacities,
-                gaussians.sh0 if degree == 0 else gaussians.colors,
+                gaussians.sh0 if degree == 0 else (gaussians.sh0, gaussians.shN),
                 **self._cameras.tensors(view, binning),
                 sh_degree=degree,
                 backgrounds=(self._background if background is None else background)[None],

@@ -63,6 +63,28 @@ def test_fewer_bands_than_coefficients(backend: str, degree: int) -> None:
     assert not outcome.grads["colors"][:, (degree + 1) ** 2 :].any()
 
 
+# Sixteen Gaussians are computed at a time, the last of them perhaps twice; fewer one by one.
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 33])
+def test_harmonics_of_any_number_of_gaussians(backend: str, n: int) -> None:
+    compare(random_scene(9, n=n, sh_degree=3), backend)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_harmonics_in_two_tensors(backend: str, degree: int) -> None:
+    scene = random_scene(3, n=40, sh_degree=3).with_settings(sh_degree=degree).to(DEVICES[backend])
+    whole, first, others = scene.colors, scene.colors[:, :1], scene.colors[:, 1:].contiguous()
+    leaves = [tensor.clone().requires_grad_() for tensor in (whole, first, others)]
+    renders = [
+        rasterize(*replace(scene, colors=colors).arguments(), **scene.settings, backend=backend)[0]
+        for colors in (leaves[0], (leaves[1], leaves[2]))
+    ]
+    assert torch.equal(*renders)
+    for render in renders:
+        render.square().sum().backward()
+    grads = [leaf.grad for leaf in leaves if leaf.grad is not None]
+    torch.testing.assert_close(torch.cat(grads[1:], dim=1), grads[0])
+
+
 @pytest.mark.parametrize("mode", ["RGB", "D", "ED", "RGB+D", "RGB+ED"])
 @pytest.mark.parametrize("sh_degree", [None, 1])
 def test_render_modes(backend: str, mode: str, sh_degree: int | None) -> None:

@@ -16,6 +16,8 @@ from gaussians.raster.cpu.blend import backward_kernel, forward_kernel, gather
 from gaussians.raster.cpu.functions import Bins, Blend, Harmonics, Lens, Project, array, packed_rows
 from gaussians.raster.cpu.rows import MOMENTS
 
+TAKES_COLORS_IN_PARTS = True
+
 MAX_CHANNELS = 4  # blended in one pass; more take more passes
 
 
@@ -24,7 +26,7 @@ def rasterize(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
-    colors: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
     Ks: Tensor,
     width: int,
@@ -84,7 +86,7 @@ def rasterize(
 
 def _channels(
     means: Tensor,
-    colors: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
     depths: Tensor,
     radii: Tensor,
     lens: Lens,
@@ -98,10 +100,12 @@ def _channels(
     channels: list[Tensor] = []
     behind: list[Tensor] = []
     if mode in ("RGB", "RGB+D", "RGB+ED"):
-        if sh_degree is None:
-            channels.append(colors.expand(cameras, n, colors.shape[-1]))
+        if sh_degree is not None:
+            parts = colors if isinstance(colors, tuple) else (colors[:, :1], colors[:, 1:])
+            channels.append(Harmonics.apply(means, *parts, radii, lens.centres, sh_degree))  # pyright: ignore[reportArgumentType] - torch's stubs don't type apply
         else:
-            channels.append(Harmonics.apply(means, colors, radii, lens.centres, sh_degree))  # pyright: ignore[reportArgumentType] - torch's stubs don't type apply
+            assert isinstance(colors, Tensor), "as checked"
+            channels.append(colors.expand(cameras, n, colors.shape[-1]))
         width = channels[0].shape[-1]
         behind.append(torch.zeros(cameras, width) if backgrounds is None else backgrounds)
     if mode != "RGB":

@@ -94,45 +94,48 @@ class Project(torch.autograd.Function):
                 conics[c].numpy(), radii[c].numpy(), v_means2d[c], v_conics[c], v_depths[c],
                 *(output.numpy() for output in outputs),
             )  # fmt: skip
-            total = (
-                outputs if c == 0 else [one.add_(other) for one, other in zip(total, outputs, strict=True)]
-            )
+            total = _added(total, outputs)
         return *total, None, None
 
 
 class Harmonics(torch.autograd.Function):
-    """(means [N, 3], coefficients [N, K, 3]) to colours [C, N, 3]; zero where invisible."""
+    """(means [N, 3], coefficients [N, 1, 3], [N, K - 1, 3]) to colours [C, N, 3]; zero where invisible."""
 
     @staticmethod
     def forward(
-        ctx: Any, means: Tensor, coefficients: Tensor, radii: Tensor, centres: Array, degree: int
+        ctx: Any, means: Tensor, first: Tensor, others: Tensor, radii: Tensor, centres: Array, degree: int
     ) -> Any:
         """Evaluate; see `harmonics_forward`."""
         colors = torch.empty(len(centres), len(means), 3)
         for c, centre in enumerate(centres):
             harmonics_forward(
-                array(means), array(coefficients), centre, radii[c].numpy(), degree, colors[c].numpy()
+                array(means), array(first), array(others), centre, radii[c].numpy(), degree, colors[c].numpy()
             )
         ctx.centres, ctx.degree = centres, degree
-        ctx.save_for_backward(means, coefficients, radii, colors)
+        ctx.save_for_backward(means, first, others, radii, colors)
         return colors
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v_colors: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes what forward returned
         """Gradients of means and coefficients."""
-        means, coefficients, radii, colors = ctx.saved_tensors
+        means, first, others, radii, colors = ctx.saved_tensors
         v_colors_array = array(v_colors)
-        v_means, v_coefficients = torch.zeros_like(means), None
+        total: list[Tensor] = []
         for c, centre in enumerate(ctx.centres):
-            through, direct = torch.empty(means.shape), torch.empty(coefficients.shape)
+            outputs = [torch.empty(tensor.shape) for tensor in (first, others, means)]
             harmonics_backward(
-                array(means), array(coefficients), centre, radii[c].numpy(), ctx.degree, colors[c].numpy(),
-                v_colors_array[c], direct.numpy(), through.numpy(),
+                array(means), array(first), array(others), centre, radii[c].numpy(), ctx.degree,
+                colors[c].numpy(), v_colors_array[c], *(output.numpy() for output in outputs),
             )  # fmt: skip
-            v_means += through
-            v_coefficients = direct if v_coefficients is None else v_coefficients.add_(direct)
-        return v_means, v_coefficients, None, None, None
+            total = _added(total, outputs)
+        v_first, v_others, v_means = total
+        return v_means, v_first, v_others, None, None, None
+
+
+def _added(total: list[Tensor], more: list[Tensor]) -> list[Tensor]:
+    """Their sums, in place; of none so far, `more`."""
+    return [one.add_(other) for one, other in zip(total, more, strict=True)] if total else more
 
 
 @dataclass(frozen=True)

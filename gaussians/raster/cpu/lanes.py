@@ -5,7 +5,7 @@ rows are built here as LLVM vectors of one tile row, 16 pixels. LLVM splits them
 halves on AVX2, four quarters on SSE and NEON), so the same source serves all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -35,8 +35,28 @@ def constant(builder: Builder, values: float | list[float]) -> "Lanes":
     )
 
 
+def shuffled(a: "Lanes", b: "Lanes", picks: Sequence[int]) -> "Lanes":
+    """Lanes from two vectors: each pick is a lane of `a`, or 16 + a lane of `b`."""
+    return Lanes(a.builder, a.builder.shuffle_vector(a.value, b.value, ir.Constant(INTS, list(picks))))
+
+
+def transposed(rows: Sequence["Lanes"]) -> list["Lanes"]:
+    """16 vectors whose lane j is row j of the ones given: blocks of 1, 2, 4 and 8 lanes change places."""
+    rows = list(rows)
+    for size in (1, 2, 4, 8):
+        upper = [lane if not lane & size else LANES + lane - size for lane in range(LANES)]
+        lower = [lane + size if not lane & size else LANES + lane for lane in range(LANES)]
+        for i in range(LANES):
+            if not i & size:
+                a, b = rows[i], rows[i + size]
+                rows[i], rows[i + size] = shuffled(a, b, upper), shuffled(a, b, lower)
+    return rows
+
+
 class Lanes:
     """16 floats (or, from a comparison, 16 bits) under construction; operators emit instructions."""
+
+    __array_ufunc__ = None  # a NumPy number times this is for `__rmul__`
 
     def __init__(self, builder: Builder, value: ir.Value) -> None:
         self.builder, self.value = builder, value
@@ -52,6 +72,8 @@ class Lanes:
 
     def __mul__(self, other: "Lanes | float") -> "Lanes":
         return self._emit(self.builder.fmul, self, other)
+
+    __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self) -> "Lanes":
         return Lanes(self.builder, self.builder.fneg(self.value))
@@ -82,6 +104,10 @@ class Lanes:
     def at_most(self, bound: float) -> "Lanes":
         """The smaller of each lane and `bound`."""
         return (self <= bound).where(self, bound)
+
+    def root(self) -> "Lanes":
+        """The square root."""
+        return self._call("llvm.sqrt")
 
     def reciprocal(self) -> "Lanes":
         """1 / self, correctly rounded."""
@@ -161,6 +187,25 @@ class Plane:
     def store(self, lanes: Lanes) -> None:
         """Write 16 floats."""
         self.builder.store(lanes.value, self.builder.bitcast(self.pointer, FLOATS.as_pointer()), align=4)
+
+    def load_triples(self) -> tuple[Lanes, Lanes, Lanes]:
+        """16 rows of 3 floats, by column."""
+        first, second, third = (self.at(part * LANES).load() for part in range(3))
+        columns = []
+        for column in range(3):
+            places = [3 * lane + column for lane in range(LANES)]
+            both = shuffled(first, second, [place % (2 * LANES) for place in places])
+            picks = [lane if place < 2 * LANES else place - LANES for lane, place in enumerate(places)]
+            columns.append(shuffled(both, third, picks))
+        return columns[0], columns[1], columns[2]
+
+    def store_triples(self, x: Lanes, y: Lanes, z: Lanes) -> None:
+        """Write 16 rows of 3 floats, given by column."""
+        for part in range(3):
+            places = [divmod(part * LANES + lane, 3) for lane in range(LANES)]
+            both = shuffled(x, y, [row + LANES * (column % 2) for row, column in places])
+            picks = [lane if column < 2 else LANES + row for lane, (row, column) in enumerate(places)]
+            self.at(part * LANES).store(shuffled(both, z, picks))
 
 
 class Sums:
