@@ -96,6 +96,7 @@ class Simplify:
     memory: float = option(0.0, "share of the importance so far in a new one's average", low=0, high=0.99)
     views: int = option(200, "training views that one importance looks at, others each time", low=1)
     stages: int = option(4, "removals on the way from the teacher's count to the budget", low=1, high=50)
+    pace: float = option(1.0, "1: each removes the same share; less: the first remove more", low=0.1, high=2)
     start: int = option(0, "step of the first removal", low=0)
     stop: int = option(1000, "step of the last removal, which reaches the budget", low=0)
     sample: float = option(0.5, "points route: fraction that importance sampling keeps", low=0.01, high=1)

@@ -31,14 +31,20 @@ def stage_steps(first: int, last: int, stages: int) -> list[int]:
     return sorted(steps)  # fewer, where the steps don't suffice
 
 
-def stage_count(count: int, budget: int, remaining: int) -> int:
-    """What a stage leaves of `count` Gaussians, if `remaining` stages, itself included, lead to the budget.
+def stage_count(count: int, budget: int, stages: int, stage: int, pace: float = 1.0) -> int:
+    """What a stage leaves of the `count` Gaussians that the one before has left.
 
-    Each removes the same fraction: N (B / N)^(1 / remaining). The last one leaves the budget exactly.
+    Of N at the beginning and B in the end, stage i of S leaves N (B / N)^((i / S)^pace): with a pace of 1
+    all remove the same fraction, with less the first ones remove more. The last one leaves the budget exactly.
+
+    Args:
+        stages, stage: S and i, from 1.
     """
     if count <= budget:
         return count
-    return budget if remaining == 1 else round(count * (budget / count) ** (1 / remaining))
+    before, after = ((i / stages) ** pace for i in (stage - 1, stage))
+    share = (after - before) / (1 - before)
+    return budget if stage == stages else round(count * (budget / count) ** share)
 
 
 class StagedPrune(Refinement):
@@ -133,8 +139,9 @@ class StagedPrune(Refinement):
         if self._simplify.mass < 1 and step == self._simplify.mass_step:
             kept = keep_mass(scores, self._simplify.mass)
         if step in self._stages:
-            remaining = sum(stage >= step for stage in self._stages)
-            kept = kept & highest(scores, stage_count(int(kept.sum()), self._budget, remaining))
+            stages, stage = len(self._stages), self._stages.index(step) + 1
+            left = stage_count(int(kept.sum()), self._budget, stages, stage, self._simplify.pace)
+            kept = kept & highest(scores, left)
         return kept
 
 

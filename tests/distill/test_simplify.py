@@ -48,12 +48,25 @@ def test_stages_are_spread_evenly(first: int, last: int, stages: int, steps: lis
 
 def test_every_stage_removes_the_same_fraction_and_the_last_reaches_the_budget() -> None:
     left = [10_000]
-    for remaining in (4, 3, 2, 1):
-        left.append(stage_count(left[-1], 1234, remaining))
+    for stage in (1, 2, 3, 4):
+        left.append(stage_count(left[-1], 1234, 4, stage))
     assert left[-1] == 1234
     ratios = [after / before for before, after in itertools.pairwise(left)]
     assert max(ratios) - min(ratios) < 1e-3
-    assert stage_count(100, 1234, 2) == 100
+    assert stage_count(100, 1234, 4, 3) == 100
+
+
+def test_with_a_pace_below_one_the_first_stages_remove_more() -> None:
+    left = [10_000]
+    for stage in (1, 2, 3, 4):
+        left.append(stage_count(left[-1], 625, 4, stage, pace=0.5))
+    assert left == [
+        10_000,
+        2500,
+        pytest.approx(10_000 * 0.0625**0.7071, abs=1),
+        pytest.approx(905, abs=3),
+        625,
+    ]
 
 
 def test_the_least_important_go_and_adam_follows() -> None:
