@@ -35,7 +35,7 @@ def stage_count(count: int, budget: int, stages: int, stage: int, pace: float = 
     """What a stage leaves of the `count` Gaussians that the one before has left.
 
     Of N at the beginning and B in the end, stage i of S leaves N (B / N)^((i / S)^pace): with a pace of 1
-    all remove the same fraction, with less the first ones remove more. The last one leaves the budget exactly.
+    all remove the same fraction, with less the first ones remove more. The last one leaves B exactly.
 
     Args:
         stages, stage: S and i, from 1.

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from gaussians.errors import SplatError
 from gaussians.raster import blend_weights, rasterize
+from gaussians.raster.constants import ALPHA_MIN
+from gaussians.raster.cpu.functions import Lens, Project
 
 from .compare import comparable_pixels, differentiate, relative_error
 from .scenes import GAUSSIANS, Scene, random_scene
@@ -189,3 +191,16 @@ def test_tiles_decide_past_opacity_one(backend: str) -> None:
     assert relative_error(alpha, truth) < VALUE_TOLERANCE * slack(backend)
     assert alpha[0, 8, 0, 0] > 0.1
     assert not alpha[0, 8, 16:].any()
+
+
+def test_the_box_of_a_gaussian_is_exact_at_any_opacity() -> None:
+    opacities = torch.logspace(-2.4, 0, 400)
+    n = len(opacities)
+    means = torch.tensor([0.0, 0.0, 2.0]).expand(n, 3)
+    quats = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(n, 4)
+    K = torch.tensor([[100.0, 0.0, 50.0], [0.0, 100.0, 50.0], [0.0, 0.0, 1.0]])
+    lens = Lens.of(torch.eye(4)[None], K[None], 100, 100, (0.01, 1e10, 0.3))
+    extents = Project.apply(means, quats, torch.full((n, 3), 0.1), opacities, lens)[4][0]
+    sigma = math.sqrt((100 * 0.1 / 2.0) ** 2 + 0.3)
+    wanted = sigma * (2 * (opacities.double() / ALPHA_MIN).log()).sqrt()
+    torch.testing.assert_close(extents[:, 0].double(), wanted, rtol=1e-5, atol=1e-6)

@@ -4,6 +4,7 @@ Blending takes means2d from projection as an ordinary tensor, so that densificat
 Each function handles all cameras of the batch, one after another; all cores work on each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,20 @@ from gaussians.kernels import workers
 from gaussians.raster.cpu.binning import TILE, depth_order, fill_tiles, tile_rectangles
 from gaussians.raster.cpu.blend import LOG2E, backward_kernel, forward_kernel, gather, pack
 from gaussians.raster.cpu.harmonics import harmonics_backward, harmonics_forward
-from gaussians.raster.cpu.project import project_backward, project_forward
+from gaussians.raster.cpu.lanes import LANES
+from gaussians.raster.cpu.project import frame_of, project_backward, project_forward
 from gaussians.raster.cpu.rows import MOMENTS, PACKED
 
 Array = np.ndarray
+
+
+def _rows(tensor: Tensor) -> Array:
+    """As `array`, with rows of zeros added up to the sixteen that projection computes at a time."""
+    if len(tensor) >= LANES:
+        return array(tensor)
+    filled = tensor.new_zeros(LANES, *tensor.shape[1:])
+    filled[: len(tensor)] = tensor.detach()
+    return filled.numpy()
 
 
 def array(tensor: Tensor) -> Array:
@@ -32,23 +43,21 @@ class Lens:
     """Cameras and limits as the projection kernels take them.
 
     Attributes:
-        viewmats: [C, 4, 4]. intrinsics: [C, 6] fx, fy, cx, cy, width, height. limits: [3] near, far, eps2d.
+        viewmats: [C, 4, 4].
+        frames: of each, see `frame_of`.
     """
 
     viewmats: Array
-    intrinsics: Array
-    limits: Array
+    frames: Sequence[Array]
 
     @classmethod
     def of(
         cls, viewmats: Tensor, Ks: Tensor, width: int, height: int, limits: tuple[float, float, float]
     ) -> "Lens":
         """From the arguments of `rasterize`; limits are near_plane, far_plane and eps2d."""
-        K = array(Ks)
-        intrinsics = np.empty((len(K), 6), np.float32)
-        intrinsics[:, :4] = np.stack([K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2]], axis=1)
-        intrinsics[:, 4:] = width, height
-        return cls(array(viewmats), intrinsics, np.array(limits, np.float32))
+        placed = array(viewmats)
+        cameras = zip(placed, array(Ks), strict=True)
+        return cls(placed, [frame_of(viewmat, K, (width, height), limits) for viewmat, K in cameras])
 
     @property
     def centres(self) -> Array:
@@ -63,15 +72,17 @@ class Project(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, lens: Lens) -> Any:
         """Project; see `project_forward`."""
-        cameras, n = len(lens.viewmats), len(means)
-        means2d, conics = torch.empty(cameras, n, 2), torch.empty(cameras, n, 3)
-        depths, extents = torch.empty(cameras, n), torch.empty(cameras, n, 2)
-        radii = torch.empty(cameras, n, 2, dtype=torch.int32)
-        inputs = [array(tensor) for tensor in (means, quats, scales, opacities)]
-        for c in range(cameras):
-            outputs = [tensor[c].numpy() for tensor in (means2d, conics, depths, radii, extents)]
-            arguments = [*inputs, lens.viewmats[c], lens.intrinsics[c], lens.limits, *outputs]
-            project_forward(*arguments)
+        cameras, n = len(lens.frames), len(means)
+        rows = max(n, LANES)
+        means2d, conics = torch.empty(cameras, rows, 2), torch.empty(cameras, rows, 3)
+        depths, extents = torch.empty(cameras, rows), torch.empty(cameras, rows, 2)
+        radii = torch.empty(cameras, rows, 2, dtype=torch.int32)
+        inputs = [_rows(tensor) for tensor in (means, quats, scales, opacities)]
+        outputs = (means2d, conics, depths, radii, extents)
+        for c, frame in enumerate(lens.frames):
+            project_forward(frame, *inputs, *(tensor[c].numpy() for tensor in outputs))
+        if n < rows:
+            means2d, conics, depths, radii, extents = (tensor[:, :n].contiguous() for tensor in outputs)
         ctx.lens = lens
         ctx.save_for_backward(means, quats, scales, conics, radii)
         ctx.mark_non_differentiable(radii, extents)
@@ -82,19 +93,15 @@ class Project(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes what forward returned
         """Gradients of means, quats and scales; opacity has none here."""
         means, quats, scales, conics, radii = ctx.saved_tensors
-        v_means2d, v_conics, v_depths = (array(gradient) for gradient in gradients[:3])
+        v_means2d, v_conics, v_depths = gradients[:3]
+        rows, inputs = max(len(means), LANES), [_rows(tensor) for tensor in (means, quats, scales)]
         total: list[Tensor] = []
         for c in range(len(conics)):
-            outputs = [
-                torch.empty_like(tensor, memory_format=torch.contiguous_format)
-                for tensor in (means, quats, scales)
-            ]
-            project_backward(
-                array(means), array(quats), array(scales), ctx.lens.viewmats[c], ctx.lens.intrinsics[c],
-                conics[c].numpy(), radii[c].numpy(), v_means2d[c], v_conics[c], v_depths[c],
-                *(output.numpy() for output in outputs),
-            )  # fmt: skip
-            total = _added(total, outputs)
+            outputs = [torch.empty(rows, tensor.shape[1]) for tensor in (means, quats, scales)]
+            of_camera = (_rows(tensor[c]) for tensor in (conics, radii, v_means2d, v_conics, v_depths))
+            arguments = [ctx.lens.frames[c], *inputs, *of_camera, *(output.numpy() for output in outputs)]
+            project_backward(*arguments)
+            total = _added(total, [output[: len(means)] for output in outputs])
         return *total, None, None
 
 

@@ -17,12 +17,11 @@ from gaussians.raster.cpu.harmonics_basis import COEFFICIENTS, Y0, basis, basis_
 from gaussians.raster.cpu.lanes import (
     FLOAT,
     INT64,
-    INTS,
     LANES,
     Builder,
     Lanes,
     Plane,
-    shuffled,
+    rows_of_arguments,
     splat,
     transposed,
 )
@@ -41,7 +40,7 @@ class _View:
     """
 
     def __init__(self, builder: Builder, means: Plane, centre: Plane, degree: ir.Value) -> None:
-        offsets = [mean - splat(builder, centre.scalar(i)) for i, mean in enumerate(means.load_triples())]
+        offsets = [mean - splat(builder, centre.scalar(i)) for i, mean in enumerate(means.load_columns(3))]
         squared = offsets[0] * offsets[0] + offsets[1] * offsets[1] + offsets[2] * offsets[2]
         self.inverse = (squared > 0.0).where(squared.root().reciprocal(), 0.0)
         self.direction = [offset * self.inverse for offset in offsets]
@@ -69,16 +68,6 @@ def _put_columns(rows: Plane, columns: list[Lanes]) -> None:
             rows.at(row * _ROW + first).store(lanes)
 
 
-def _visible(builder: Builder, radii: ir.Value) -> Lanes:
-    """Whether the first of each pair of int32 is positive, for sixteen pairs."""
-    halves = []
-    for part in range(2):
-        pointer = builder.gep(radii, [INT64(part * LANES)])
-        halves.append(Lanes(builder, builder.load(builder.bitcast(pointer, INTS.as_pointer()), align=4)))
-    first = shuffled(halves[0], halves[1], range(0, 2 * LANES, 2))
-    return Lanes(builder, builder.icmp_signed(">", first.value, ir.Constant(INTS, [0] * LANES)))
-
-
 @intrinsic
 def forward_block(
     typingctx: Any, n: Any, degree: Any, means: Any, first: Any, others: Any, centre: Any, radii: Any,
@@ -87,20 +76,17 @@ def forward_block(
     """The colours of Gaussians n to n + 15; arrays as `harmonics_forward` has them, contiguous."""
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        def plane(argument: int, row: int) -> Plane:
-            whole = Plane.of(context, builder, signature.args[argument], args[argument])
-            return whole.at(builder.mul(args[0], INT64(row)))
-
+        plane = rows_of_arguments(context, builder, signature, args)
         view = _View(builder, plane(2, 3), plane(5, 0), args[1])
         columns = _columns(builder, plane(4, _ROW))
-        visible = _visible(builder, plane(6, 2).pointer)
+        visible = plane(6, 2).load_columns(2)[0].is_positive_int()
         values = []
-        for channel, c0 in enumerate(plane(3, 3).load_triples()):
+        for channel, c0 in enumerate(plane(3, 3).load_columns(3)):
             value = c0.times_plus(float(Y0), 0.5)
             for y, coefficient in zip(view.basis, columns[channel::3], strict=True):
                 value = y.times_plus(coefficient, value)
             values.append((visible & (value > 0.0)).where(value, 0.0))
-        plane(7, 3).store_triples(*values)
+        plane(7, 3).store_columns(*values)
         return context.get_dummy_value()
 
     whole = types.int64
@@ -118,14 +104,11 @@ def backward_block(
     """
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        def plane(argument: int, row: int) -> Plane:
-            whole = Plane.of(context, builder, signature.args[argument], args[argument])
-            return whole.at(builder.mul(args[0], INT64(row)))
-
+        plane = rows_of_arguments(context, builder, signature, args)
         view = _View(builder, plane(2, 3), plane(4, 0), args[1])
-        given = zip(plane(5, 3).load_triples(), plane(6, 3).load_triples(), strict=True)
+        given = zip(plane(5, 3).load_columns(3), plane(6, 3).load_columns(3), strict=True)
         v = [(color > 0.0).where(gradient, 0.0) for color, gradient in given]
-        plane(7, 3).store_triples(*(channel * float(Y0) for channel in v))
+        plane(7, 3).store_columns(*(channel * float(Y0) for channel in v))
         columns = _columns(builder, plane(3, _ROW))
         along_basis = []
         for k, shown in enumerate(view.shown):
@@ -137,7 +120,7 @@ def backward_block(
         x, y, z = view.direction
         along = slopes[0] * x + slopes[1] * y + slopes[2] * z
         across = [(slope - along * d) * view.inverse for slope, d in zip(slopes, view.direction, strict=True)]
-        plane(9, 3).store_triples(*across)
+        plane(9, 3).store_columns(*across)
         return context.get_dummy_value()
 
     whole = types.int64

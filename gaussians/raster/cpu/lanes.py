@@ -5,6 +5,7 @@ rows are built here as LLVM vectors of one tile row, 16 pixels. LLVM splits them
 halves on AVX2, four quarters on SSE and NEON), so the same source serves all of them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
 
 # Minimax fit of 2^f on [0, 1): relative error 1.6e-7 at worst in float32.
 EXP2 = (0.9999999251, 0.6931530732, 0.2401536174, 0.0558263169, 0.0089893414, 0.0018775761)
+
+_MANTISSA = 23  # bits of a float32
+_ROOT_HALF = 0x3F3504F3  # √½ as bits
 
 
 def splat(builder: Builder, scalar: ir.Value) -> "Lanes":
@@ -84,6 +88,9 @@ class Lanes:
     def __and__(self, other: "Lanes") -> "Lanes":
         return Lanes(self.builder, self.builder.and_(self.value, other.value))
 
+    def __or__(self, other: "Lanes") -> "Lanes":
+        return Lanes(self.builder, self.builder.or_(self.value, other.value))
+
     def __ge__(self, other: "Lanes | float") -> "Lanes":
         return self._compare(">=", other)
 
@@ -93,6 +100,19 @@ class Lanes:
     def __le__(self, other: "Lanes | float") -> "Lanes":
         return self._compare("<=", other)
 
+    def __lt__(self, other: "Lanes | float") -> "Lanes":
+        return self._compare("<", other)
+
+    @classmethod
+    def of_bits(cls, builder: Builder, integers: ir.Value) -> "Lanes":
+        """16 int32 as they lie in memory, to be moved like floats."""
+        return cls(builder, builder.bitcast(integers, FLOATS))
+
+    def is_positive_int(self) -> "Lanes":
+        """Of lanes whose bits are int32: whether each is above 0."""
+        integers = self.builder.bitcast(self.value, INTS)
+        return Lanes(self.builder, self.builder.icmp_signed(">", integers, ir.Constant(INTS, [0] * LANES)))
+
     def where(self, yes: "Lanes | float", no: "Lanes | float") -> "Lanes":
         """Of a comparison: `yes` where it holds, else `no`."""
         return self._emit(lambda a, b: self.builder.select(self.value, a, b), yes, no)
@@ -101,9 +121,36 @@ class Lanes:
         """self * factor + term, fused where the machine can."""
         return self._call("llvm.fmuladd", factor, term)
 
-    def at_most(self, bound: float) -> "Lanes":
+    def at_most(self, bound: "Lanes | float") -> "Lanes":
         """The smaller of each lane and `bound`."""
         return (self <= bound).where(self, bound)
+
+    def at_least(self, bound: "Lanes | float") -> "Lanes":
+        """The larger of each lane and `bound`."""
+        return (self >= bound).where(self, bound)
+
+    def ceil(self) -> "Lanes":
+        """Rounded up."""
+        return self._call("llvm.ceil")
+
+    def log(self) -> "Lanes":
+        """The natural logarithm of positive, normal numbers, to 2e-7 relative; of others nonsense.
+
+        x = m 2^e with m near 1, and ln m = 2 artanh((m - 1) / (m + 1)), of whose series five terms do.
+        """
+        builder = self.builder
+        bits = builder.bitcast(self.value, INTS)
+        over = builder.sub(bits, ir.Constant(INTS, [_ROOT_HALF] * LANES))
+        exponent = builder.ashr(over, ir.Constant(INTS, [_MANTISSA] * LANES))
+        shifted = builder.shl(exponent, ir.Constant(INTS, [_MANTISSA] * LANES))
+        m = Lanes(builder, builder.bitcast(builder.sub(bits, shifted), FLOATS))
+        s = (m - 1.0) * (m + 1.0).reciprocal()
+        square = s * s
+        series = constant(builder, 2 / 9)
+        for term in (2 / 7, 2 / 5, 2 / 3, 2.0):
+            series = series.times_plus(square, term)
+        whole = Lanes(builder, builder.sitofp(exponent, FLOATS))
+        return whole.times_plus(math.log(2), series * s)
 
     def root(self) -> "Lanes":
         """The square root."""
@@ -121,7 +168,7 @@ class Lanes:
         for coefficient in reversed(EXP2[:-1]):
             power = power.times_plus(fraction, coefficient)
         exponent = self.builder.fptosi(whole.value, INTS)
-        shifted = self.builder.shl(exponent, ir.Constant(INTS, [23] * LANES))
+        shifted = self.builder.shl(exponent, ir.Constant(INTS, [_MANTISSA] * LANES))
         bits = self.builder.add(self.builder.bitcast(power.value, INTS), shifted)
         return Lanes(self.builder, self.builder.bitcast(bits, FLOATS))
 
@@ -188,24 +235,41 @@ class Plane:
         """Write 16 floats."""
         self.builder.store(lanes.value, self.builder.bitcast(self.pointer, FLOATS.as_pointer()), align=4)
 
-    def load_triples(self) -> tuple[Lanes, Lanes, Lanes]:
-        """16 rows of 3 floats, by column."""
-        first, second, third = (self.at(part * LANES).load() for part in range(3))
+    def load_columns(self, width: int) -> list[Lanes]:
+        """16 rows of 2 to 4 floats, by column."""
+        parts = [self.at(part * LANES).load() for part in range(width)]
         columns = []
-        for column in range(3):
-            places = [3 * lane + column for lane in range(LANES)]
-            both = shuffled(first, second, [place % (2 * LANES) for place in places])
-            picks = [lane if place < 2 * LANES else place - LANES for lane, place in enumerate(places)]
-            columns.append(shuffled(both, third, picks))
-        return columns[0], columns[1], columns[2]
+        for column in range(width):
+            places = [width * row + column for row in range(LANES)]
+            lanes = shuffled(parts[0], parts[1], [place % (2 * LANES) for place in places])
+            for part in range(2, width):
+                begin = part * LANES
+                picks = [row if place < begin else place - begin + LANES for row, place in enumerate(places)]
+                lanes = shuffled(lanes, parts[part], [pick % (2 * LANES) for pick in picks])
+            columns.append(lanes)
+        return columns
 
-    def store_triples(self, x: Lanes, y: Lanes, z: Lanes) -> None:
-        """Write 16 rows of 3 floats, given by column."""
-        for part in range(3):
-            places = [divmod(part * LANES + lane, 3) for lane in range(LANES)]
-            both = shuffled(x, y, [row + LANES * (column % 2) for row, column in places])
-            picks = [lane if column < 2 else LANES + row for lane, (row, column) in enumerate(places)]
-            self.at(part * LANES).store(shuffled(both, z, picks))
+    def store_columns(self, *columns: Lanes) -> None:
+        """Write 16 rows of as many floats as there are columns, 2 to 4."""
+        for part in range(len(columns)):
+            places = [divmod(part * LANES + lane, len(columns)) for lane in range(LANES)]
+            lanes = shuffled(columns[0], columns[1], [row + LANES * (column % 2) for row, column in places])
+            for index in range(2, len(columns)):
+                picks = [LANES + row if column == index else i for i, (row, column) in enumerate(places)]
+                lanes = shuffled(lanes, columns[index], picks)
+            self.at(part * LANES).store(lanes)
+
+
+def rows_of_arguments(
+    context: Any, builder: Builder, signature: Any, args: Any
+) -> Callable[[int, int], Plane]:
+    """Of an intrinsic whose first argument is a row: (argument, floats a row) to that array from there on."""
+
+    def plane(argument: int, width: int) -> Plane:
+        whole = Plane.of(context, builder, signature.args[argument], args[argument])
+        return whole.at(builder.mul(args[0], INT64(width)))
+
+    return plane
 
 
 class Sums:
