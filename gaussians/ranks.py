@@ -76,14 +76,23 @@ class Ranks:
         return bool(number)
 
     def add(self, tensors: Sequence["Tensor"]) -> None:
-        """Replace each tensor, in place, by its sum over the ranks, the same on all. Raises RanksError."""
+        """Replace each tensor, in place, by its sum over the ranks, the same on all. Raises RanksError.
+
+        Tensors of one type travel together: each journey has its own delay.
+        """
         if self.count == 1:
             return
+        import torch
         import torch.distributed as dist
 
-        with self._one_line():
-            for tensor in tensors:
-                dist.all_reduce(tensor, group=self._numbers)
+        for kind in dict.fromkeys(tensor.dtype for tensor in tensors):
+            alike = [tensor for tensor in tensors if tensor.dtype == kind]
+            parcel = torch.cat([tensor.reshape(-1) for tensor in alike])
+            with self._one_line():
+                dist.all_reduce(parcel, group=self._numbers)
+            parts = parcel.split([tensor.numel() for tensor in alike])
+            for tensor, part in zip(alike, parts, strict=True):
+                tensor.copy_(part.view_as(tensor))
 
     def copy(self, tensors: Sequence["Tensor"]) -> None:
         """Replace each tensor, in place, by rank 0's. Raises RanksError."""

@@ -12,6 +12,8 @@ from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
 from gaussians.raster import blend_weights, rasterize
 from gaussians.scene.types import View
+from gaussians.train.coarse import binned_mask, binning
+from gaussians.train.recipe import Coarse
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +41,16 @@ class Lookout:
         background: tuple[float, float, float],
         breathe: Callable[[], None] | None = None,
         ranks: Ranks = ALONE,
+        most: int = 1,
     ) -> "Lookout":
-        """Training views as they are trained on."""
-        return cls([view.camera for view in views], [view.mask for view in views], background, breathe, ranks)
+        """Training views; large ones smaller by a factor of 2 or 4, but not by more than `most`."""
+        cameras, masks = [], []
+        for view in views:
+            factor = binning(Coarse(stop=1, most=most), view.camera.width, view.camera.height, step=0)
+            cameras.append(view.camera.binned(factor))
+            mask = binned_mask(None if view.mask is None else torch.from_numpy(view.mask), factor)
+            masks.append(None if mask is None else mask.numpy())
+        return cls(cameras, masks, background, breathe, ranks)
 
     def counted(self, view: int, device: torch.device) -> Tensor | None:
         """[1, H, W] float32, 1 where a pixel of the view counts; None: everywhere."""

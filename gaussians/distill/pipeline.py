@@ -172,7 +172,7 @@ def compact_teacher_optimisation(
         inner = default_refinement(densify, scene.extent)
     budget = max(1, round(teachers.compact * len(vanilla)))
     simplify = dataclasses.replace(student.simplify, start=min(student.simplify.start, last), stop=last)
-    lookout = Lookout.of(scene.train, scene.background, breathe)
+    lookout = Lookout.of(scene.train, scene.background, breathe, most=simplify.most)
     return Optimisation(
         vanilla,
         scene.train,
@@ -247,7 +247,7 @@ def student_optimisation(
     student = recipe.student
     counts = {name: len(teacher) for name, teacher in teachers.items()}
     vanilla, teacher = next(iter(teachers.values())), teachers[student_start(recipe, counts)]
-    lookout = Lookout.of(scene.train, scene.background, breathe, ranks)
+    lookout = Lookout.of(scene.train, scene.background, breathe, ranks, student.simplify.most)
     budget = student_budget(recipe, len(vanilla))
     if student.route == "points":
         start = gaussians_from_points(scene.points, student.optimise, extent=scene.extent, device=device)

@@ -15,6 +15,7 @@ from gaussians.distill.importance import (
 )
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
+from gaussians.scene.types import View
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -102,6 +103,22 @@ def test_masked_pixels_do_not_count() -> None:
     assert float((halves[0] - halves[1]).abs().max()) > 5
     nothing = [np.zeros((27, 34), dtype=bool)]
     assert float(importance(gaussians, Lookout(camera, nothing), "effect").max()) == 0
+
+
+@pytest.mark.parametrize(("most", "size"), [(1, (400, 300)), (2, (200, 150)), (4, (200, 150))])
+def test_large_views_may_be_looked_at_smaller(most: int, size: tuple[int, int]) -> None:
+    mask = np.ones((300, 400), dtype=bool)
+    mask[0, 0] = False
+    pinhole = np.array([[300.0, 0, 200], [0, 300, 150], [0, 0, 1]])
+    large = View("a", Camera(np.eye(4), pinhole, 400, 300), np.zeros((300, 400, 3), np.uint8), mask=mask)
+    small = View("b", Camera(np.eye(4), pinhole, 100, 80), np.zeros((80, 100, 3), np.uint8))
+    look = Lookout.of([large, small], (0, 0, 0), most=most)
+    assert [(camera.width, camera.height) for camera in look.cameras] == [size, (100, 80)]
+    assert look.masks[0] is not None
+    assert look.masks[0].shape == size[::-1]
+    assert not look.masks[0][0, 0]
+    assert int((~look.masks[0]).sum()) == 1
+    assert look.masks[1] is None
 
 
 def test_opacity_is_an_importance_of_its_own() -> None:
