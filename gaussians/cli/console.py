@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from gaussians.session.search import Search, TrialFinished
 
 LINE_EVERY = 5.0  # seconds between lines where there is no terminal
 REDRAW_EVERY = 0.1  # seconds between updates of a bar
+_LINES_OF_RATE = 4  # a line's rate is that since so many lines before
+_LEAST_STEPS = 10  # from which to tell how long the others will take
 
 
 class Console:
@@ -229,22 +232,28 @@ class _LineView:
 
     def __init__(self, console: rich.console.Console) -> None:
         self._console = console
-        self._told = self._began = time.perf_counter()
-        self._first = 0
+        self._told = time.perf_counter()
+        # Where the stage was at the last lines: a rate since its beginning would long tell of its first
+        # removal, or of views that were smaller then.
+        self._marks = deque([(self._told, 0)], maxlen=_LINES_OF_RATE)
 
     def show(self, event: Event) -> None:
         """Print what is worth a line."""
         now = time.perf_counter()
         if isinstance(event, StageStarted):
-            self._began, self._first = now, event.step
-        elif isinstance(event, StepDone) and now - self._told >= LINE_EVERY and event.step > self._first:
+            self._marks.clear()
+            self._marks.append((now, event.step))
+        elif (
+            isinstance(event, StepDone) and now - self._told >= LINE_EVERY and event.step > self._marks[0][1]
+        ):
             self._told = now
-            rate = (event.step - self._first) / (now - self._began)
-            left = (event.stage.last - event.step) / rate
-            done = f"{event.stage.name:10} {event.step}/{event.stage.last}"
-            self._console.print(
-                f"{done}  {_facts(event, rate)}  {left:.0f} s left", markup=False, soft_wrap=True
-            )
+            since, step = self._marks[0]
+            rate = (event.step - step) / (now - since)
+            line = f"{event.stage.name:10} {event.step}/{event.stage.last}  {_facts(event, rate)}"
+            if event.step - step >= _LEAST_STEPS:
+                line += f"  {(event.stage.last - event.step) / rate:.0f} s left"
+            self._marks.append((now, event.step))
+            self._console.print(line, markup=False, soft_wrap=True)
         elif isinstance(event, StageFinished):
             self._console.print(f"{event.stage.name:10} {_summary(event)}", markup=False, soft_wrap=True)
 
