@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.kernels import workers
-from gaussians.raster.cpu.lanes import INT64, LANES, Sums, splat
+from gaussians.raster.cpu.lanes import INT, INT64, LANES, Sums, splat, totals
 from gaussians.session.equipment import vector_units
 
 RUNS, WARM_UPS = 15, 3
@@ -72,10 +72,8 @@ def _turns(typingctx: Any, turns: Any, factor: Any, term: Any) -> Any:
         with cgutils.for_range_slice(builder, INT64(0), args[0], INT64(1), INT64):
             for chain, slot in enumerate(sums.slots):
                 builder.store(sums[chain].times_plus(factors, terms).value, slot)
-        total = sums[0]
-        for chain in range(1, _CHAINS):
-            total = total + sums[chain]
-        return total.total()
+        by_chain = totals([sums[chain] for chain in range(_CHAINS)])
+        return builder.extract_element(totals([by_chain]).value, INT(0))
 
     return types.float32(types.int64, types.float32, types.float32), codegen
 

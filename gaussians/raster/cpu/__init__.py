@@ -13,8 +13,16 @@ from gaussians.kernels import workers
 from gaussians.raster.checks import check_inputs, check_pixel_weights
 from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN, TILE_SIZE
 from gaussians.raster.cpu.blend import backward_kernel, forward_kernel, gather
-from gaussians.raster.cpu.functions import Bins, Blend, Harmonics, Lens, Project, array, packed_rows
-from gaussians.raster.cpu.rows import MOMENTS
+from gaussians.raster.cpu.functions import (
+    Bins,
+    Blend,
+    Harmonics,
+    Lens,
+    Project,
+    array,
+    empty_moments,
+    packed_rows,
+)
 
 TAKES_COLORS_IN_PARTS = True
 
@@ -182,10 +190,10 @@ def blend_weights(
         rows = packed_rows(bins, means2d[c], conics[c], opacity, extents[c], colors)
         tiling = (rows, *bins.tiling(), background)
         forward_kernel(3)(*tiling, image, transmittance, last)
-        moments = np.empty((len(bins.ranks), MOMENTS), np.float32)
-        backward_kernel(3, "count")(*tiling, transmittance, last, ones, v_alpha, moments)
+        moments = empty_moments(len(bins.ranks))
+        backward_kernel(3, "count")(*tiling, transmittance, last, ones, v_alpha, bins.slots, moments)
         gather(
-            bins.order, bins.offsets, bins.slots, moments, conics[c], opacity,
+            bins.order, bins.offsets, moments, conics[c], opacity,
             unused[0], counts, unused[1], unused[2], weights,
         )  # fmt: skip
     return torch.from_numpy(weights[:, 0].copy()), torch.from_numpy(counts[:, 0].copy())

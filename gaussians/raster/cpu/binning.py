@@ -103,7 +103,8 @@ def fill_tiles(rectangles, offsets, tiles_x, tiles_y, n_workers, starts, ranks, 
         rectangles [V, 4], offsets [V + 1]: from `tile_rectangles`.
         starts [tiles + 1] int64: written: where each tile's list begins in `ranks`.
         ranks [M] int32: written: the tiles' lists, each front to back.
-        slots [M] int32: written: for each Gaussian's k-th tile, at offsets[rank] + k, its place in `ranks`.
+        slots [M] int32: written: for each place in `ranks`, if it is that of a Gaussian's k-th tile,
+            offsets[rank] + k: by it what tiles say of a Gaussian lies together.
     """
     count, tiles = rectangles.shape[0], tiles_x * tiles_y
     cursor = np.zeros((n_workers, tiles), np.int64)
@@ -129,5 +130,5 @@ def fill_tiles(rectangles, offsets, tiles_x, tiles_y, n_workers, starts, ranks, 
                     place = cursor[worker, tile]
                     cursor[worker, tile] = place + 1
                     ranks[place] = rank
-                    slots[slot] = place
+                    slots[place] = slot
                     slot += 1

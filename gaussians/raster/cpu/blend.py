@@ -46,6 +46,7 @@ from gaussians.raster.cpu.rows import (
     Y,
     backward_rows,
     forward_rows,
+    lets_through,
 )
 
 F32 = np.float32
@@ -94,15 +95,6 @@ def row_range(packed, rank, top, rows):
     return np.int64(math.ceil(max(low, ZERO))), np.int64(math.floor(min(high, F32(rows - 1)))) + 1
 
 
-@numba.njit(fastmath=FASTMATH)
-def finished(state):
-    """Whether no pixel of the tile lets anything through any more."""
-    most = -ONE
-    for pixel in range(PIXELS):
-        most = max(most, state[T_PLANE + pixel])
-    return most < ZERO
-
-
 @cache
 def forward_kernel(channels: int) -> Any:
     """The forward kernel for 3 or 4 colour channels, compiled at its first call."""
@@ -142,7 +134,7 @@ def forward_kernel(channels: int) -> Any:
                     rank = np.int64(ranks[place])
                     first, end = row_range(packed, rank, top, rows)
                     forward_rows(CHANNELS, packed, rank, state, left, top, first, end, place - begin + 1)
-                    if (place - begin) % EXIT_CHECK == EXIT_CHECK - 1 and finished(state):
+                    if (place - begin) % EXIT_CHECK == EXIT_CHECK - 1 and not lets_through(state):
                         break
                 for j in range(rows):
                     for i in range(columns):
@@ -164,25 +156,16 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_backward(
-        packed,
-        starts,
-        ranks,
-        schedule,
-        tiles_x,
-        n_workers,
-        background,
-        transmittance,
-        last,
-        v_image,
-        v_alpha,
-        moments,
-    ):
+        packed, starts, ranks, schedule, tiles_x, n_workers, background, transmittance, last, v_image,
+        v_alpha, slots, moments,
+    ):  # fmt: skip
         """Moments of the gradient for each (tile, Gaussian).
 
         Args:
             packed ... background, transmittance [H, W], last [H, W]: as in and out of the forward pass.
             v_image [H, W, channels], v_alpha [H, W]: gradients of image and of 1 - transmittance.
-            moments: [M, 12], written.
+            slots [M]: from `fill_tiles`: where the moments of each place go.
+            moments: [M, 16], written.
         """
         height, width = transmittance.shape
         counter = np.zeros(1, np.int64)
@@ -212,36 +195,24 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                         deepest = max(deepest, last[top + j, left + i])
                 begin = starts[tile]
                 for place in range(begin + deepest, starts[tile + 1]):
-                    moments[place, :] = ZERO
+                    moments[slots[place], :] = ZERO
                 for place in range(begin + deepest - 1, begin - 1, -1):
                     rank = np.int64(ranks[place])
                     first, end = row_range(packed, rank, top, rows)
                     backward_rows(
-                        CHANNELS,
-                        EXTRA,
-                        packed,
-                        rank,
-                        state,
-                        left,
-                        top,
-                        first,
-                        end,
-                        place - begin + 1,
-                        moments,
-                        place,
-                    )
+                        CHANNELS, EXTRA, packed, rank, state, left, top, first, end, place - begin + 1,
+                        moments, np.int64(slots[place]),
+                    )  # fmt: skip
 
     return blend_backward
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def gather(
-    order, offsets, slots, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors
-):
+def gather(order, offsets, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors):
     """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
 
     Args:
-        order [V], offsets [V + 1], slots [M]: from binning. moments [M, 12]: from the backward pass.
+        order [V], offsets [V + 1]: from binning. moments [M, 16]: from the backward pass.
         conics [N, 3], opacities [N].
         v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: added to. `extra`
             gets the sums of EXTRA_X and EXTRA_Y, raw; an `extra` without rows gets nothing.
@@ -250,8 +221,7 @@ def gather(
     for rank in numba.prange(order.shape[0]):
         n = order[rank]
         s0 = sx = sy = sxx = sxy = syy = ex = ey = c0 = c1 = c2 = c3 = ZERO
-        for slot in range(offsets[rank], offsets[rank + 1]):
-            m = slots[slot]
+        for m in range(offsets[rank], offsets[rank + 1]):
             s0 += moments[m, S0]
             sx += moments[m, SX]
             sy += moments[m, SY]

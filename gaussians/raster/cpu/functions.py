@@ -176,6 +176,11 @@ class Bins:
         return self.starts, self.ranks, self.schedule, self.tiles_x, workers()
 
 
+def empty_moments(count: int) -> Array:
+    """[count, 16] for the backward kernel, each row a cache line: PyTorch's memory starts on one."""
+    return torch.empty(count, MOMENTS).numpy()
+
+
 def packed_rows(
     bins: Bins, means2d: Array, conics: Array, opacities: Array, extents: Array, colors: Array
 ) -> Array:
@@ -239,15 +244,13 @@ class Blend(torch.autograd.Function):
         kernel = backward_kernel(channels, "absgrad" if ctx.absgrad else "")
         v_image_array, v_alpha_array = array(v_image), array(v_alpha[..., 0])
         for c, bin in enumerate(ctx.bins):
-            moments = np.empty((len(bin.ranks), MOMENTS), np.float32)
+            moments = empty_moments(len(bin.ranks))
             kernel(
                 ctx.rows[c], *bin.tiling(), array(backgrounds[c]), transmittance[c].numpy(), ctx.last[c],
-                v_image_array[c], v_alpha_array[c], moments,
+                v_image_array[c], v_alpha_array[c], bin.slots, moments,
             )  # fmt: skip
             outputs = [tensor[c].numpy() for tensor in (v_means2d, extra, v_conics, v_opacities, v_colors)]
-            gather(
-                bin.order, bin.offsets, bin.slots, moments, array(conics[c]), array(opacities[c]), *outputs
-            )
+            gather(bin.order, bin.offsets, moments, array(conics[c]), array(opacities[c]), *outputs)
         if ctx.absgrad:
             ctx.means2d.absgrad = extra.div_(float(LOG2E))
         v_backgrounds = None

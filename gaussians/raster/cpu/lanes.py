@@ -57,6 +57,22 @@ def transposed(rows: Sequence["Lanes"]) -> list["Lanes"]:
     return rows
 
 
+def totals(vectors: Sequence["Lanes"]) -> "Lanes":
+    """The sum of each of up to 16 vectors, in the lane of its place; in the others zero.
+
+    Each is added up as a tree of halves, in the same order on every machine; two that are half done go on
+    in the halves of one.
+    """
+    zero = constant(vectors[0].builder, 0.0)
+    rows = [*vectors, *[zero] * (LANES - len(vectors))]
+    for size in (8, 4, 2, 1):
+        own = [lane + LANES * bool(lane & size) for lane in range(LANES)]
+        other = [lane + size if not lane & size else LANES + lane - size for lane in range(LANES)]
+        pairs = zip(rows[:size], rows[size:], strict=True)
+        rows = [shuffled(a, b, own) + shuffled(a, b, other) for a, b in pairs]
+    return rows[0]
+
+
 class Lanes:
     """16 floats (or, from a comparison, 16 bits) under construction; operators emit instructions."""
 
@@ -172,17 +188,10 @@ class Lanes:
         bits = self.builder.add(self.builder.bitcast(power.value, INTS), shifted)
         return Lanes(self.builder, self.builder.bitcast(bits, FLOATS))
 
-    def total(self) -> ir.Value:
-        """The sum of the lanes, as a scalar, in the same order on every machine: a tree of halves."""
-        value, width = self.value, LANES
-        while width > 1:
-            width //= 2
-            picks = [
-                ir.Constant(ir.VectorType(INT, width), list(range(half, half + width))) for half in (0, width)
-            ]
-            low, high = (self.builder.shuffle_vector(value, value, pick) for pick in picks)
-            value = self.builder.fadd(low, high)
-        return self.builder.extract_element(value, INT(0))
+    def any(self) -> ir.Value:
+        """Of a comparison: whether it holds in any lane, as one bit."""
+        bits = self.builder.bitcast(self.value, ir.IntType(LANES))
+        return self.builder.icmp_unsigned("!=", bits, ir.IntType(LANES)(0))
 
     def _lift(self, other: "Lanes | float") -> ir.Value:
         return other.value if isinstance(other, Lanes) else constant(self.builder, other).value
@@ -221,10 +230,6 @@ class Plane:
     def scalar(self, index: int = 0) -> ir.Value:
         """One float."""
         return self.builder.load(self.at(index).pointer)
-
-    def put(self, index: int, scalar: ir.Value) -> None:
-        """Write one float."""
-        self.builder.store(scalar, self.at(index).pointer)
 
     def load(self) -> Lanes:
         """16 floats."""

@@ -9,7 +9,9 @@ Gaussian fail the same test: no separate flag, no branch.
 # pyright: reportIndexIssue=false, reportCallIssue=false
 # (Numba types are called to build signatures; its stubs don't say so.)
 
+import functools
 import math
+import operator
 from typing import Any
 
 from llvmlite import ir
@@ -17,7 +19,18 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
-from gaussians.raster.cpu.lanes import FLOAT, INT64, LANES, Builder, Lanes, Plane, Sums, constant, splat
+from gaussians.raster.cpu.lanes import (
+    FLOAT,
+    INT64,
+    LANES,
+    Builder,
+    Lanes,
+    Plane,
+    Sums,
+    constant,
+    splat,
+    totals,
+)
 
 PIXELS = LANES * LANES
 EXPONENT_MIN, EXPONENT_MAX = math.log2(ALPHA_MIN), math.log2(ALPHA_MAX)
@@ -32,7 +45,7 @@ TRANSMITTANCE, LAST, SUFFIX, RGB = 0, 1, 2, 3
 # Columns of the moments of v, the gradient with respect to the Gaussian's natural exponent: Σ v, Σ v dx,
 # Σ v dy, Σ v dx², Σ v dx dy, Σ v dy²; then two that depend on the kernel, and the colours' gradient.
 S0, SX, SY, SXX, SXY, SYY, EXTRA_X, EXTRA_Y, V_COLOR = 0, 1, 2, 3, 4, 5, 6, 7, 8
-MOMENTS = 12
+MOMENTS = LANES
 
 
 class _Tile:
@@ -104,6 +117,18 @@ def forward_rows(
     return types.void(channels, packed, whole, state, whole, whole, whole, whole, whole), codegen
 
 
+@intrinsic
+def lets_through(typingctx: Any, state: Any) -> Any:
+    """Whether any pixel of a tile's state is unfinished."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        plane = Plane.of(context, builder, signature.args[0], args[0]).at(TRANSMITTANCE * PIXELS)
+        rows = [plane.at(j * LANES).load() >= 0.0 for j in range(LANES)]
+        return functools.reduce(operator.or_, rows).any()
+
+    return types.boolean(state), codegen
+
+
 @intrinsic(prefer_literal=True)
 def backward_rows(
     typingctx: Any, channels: Any, extra: Any, packed: Any, rank: Any, state: Any, left: Any, top: Any,
@@ -155,19 +180,19 @@ def backward_rows(
             elif kind == "count":
                 sums.add(3, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
         v_dx = sums[0] * tile.dx
+        columns = {
+            S0: sums[0],
+            SX: v_dx,
+            SY: sums[1],
+            SXX: v_dx * tile.dx,
+            SXY: sums[1] * tile.dx,
+            SYY: sums[2],
+            EXTRA_X: sums[3],
+            EXTRA_Y: sums[4],
+            **{V_COLOR + channel: sums[5 + channel] for channel in range(count)},
+        }
         row = target.at(builder.mul(args[11], INT64(MOMENTS)))
-        for column, lanes in (
-            (S0, sums[0]),
-            (SX, v_dx),
-            (SY, sums[1]),
-            (SXX, v_dx * tile.dx),
-            (SXY, sums[1] * tile.dx),
-            (SYY, sums[2]),
-            (EXTRA_X, sums[3]),
-            (EXTRA_Y, sums[4]),
-            *((V_COLOR + channel, sums[5 + channel]) for channel in range(count)),
-        ):
-            row.put(column, lanes.total())
+        row.store(totals([columns[column] for column in range(len(columns))]))
         return context.get_dummy_value()
 
     whole = types.int64
