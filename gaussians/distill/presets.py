@@ -33,7 +33,7 @@ _PREVIEW = Recipe(
         label_weight=0.2,
         label_final=0.0,
         optimise=Optimise(steps=1000, sh_every=0, average=0.99, rates=_STUDENT_RATES, densify=_NO_GROWTH),
-        simplify=Simplify(importance="effect", views=30, stages=5, start=0, stop=300),
+        simplify=Simplify(importance="effect", views=30, most=2, stages=5, pace=0.5, start=0, stop=300),
         structure=Structure(grid=64, every=20),
     ),
 )
@@ -70,8 +70,9 @@ _FAST = Recipe(
             average=0.995,
             rates=_STUDENT_RATES,
             densify=_NO_GROWTH,
+            coarse=Coarse(stop=1600, most=2),
         ),
-        simplify=Simplify(importance="effect", views=128, stages=8, start=0, stop=1600),
+        simplify=Simplify(importance="effect", views=128, most=2, stages=8, pace=0.5, start=0, stop=1600),
         structure=Structure(weight=0.0, every=50),
     ),
 )
