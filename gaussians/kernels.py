@@ -24,6 +24,7 @@ from numba.extending import intrinsic
 KERNEL_SOURCES = (
     "kernels.py",
     "raster/cpu/*.py",
+    "raster/constants.py",
     "train/*kernel*.py",
     "distill/*kernel*.py",
     "scene/*kernel*.py",

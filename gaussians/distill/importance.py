@@ -13,6 +13,7 @@ from gaussians.ranks import ALONE, Ranks
 from gaussians.raster import blend_weights, rasterize
 from gaussians.scene.types import View
 from gaussians.train.coarse import binned_mask, binning
+from gaussians.train.photos import as_tensor
 from gaussians.train.recipe import Coarse
 
 
@@ -24,6 +25,7 @@ class Lookout:
         cameras: of the training views.
         masks: [H, W] bool of each, True where a pixel counts; None for all of a view. Empty: all of all.
         background: RGB in [0, 1].
+        shares: pixels of the view that one pixel of its camera stands for, for each; empty: 1 for all.
         breathe: called between views while importance is measured.
         ranks: that share the views; all of them measure at the same time, and get the same bits.
     """
@@ -31,6 +33,7 @@ class Lookout:
     cameras: Sequence[Camera]
     masks: Sequence[np.ndarray | None] = ()
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    shares: Sequence[float] = ()
     breathe: Callable[[], None] | None = None
     ranks: Ranks = ALONE
 
@@ -44,13 +47,18 @@ class Lookout:
         most: int = 1,
     ) -> "Lookout":
         """Training views; large ones smaller by a factor of 2 or 4, but not by more than `most`."""
-        cameras, masks = [], []
+        cameras, masks, shares = [], [], []
         for view in views:
             factor = binning(Coarse(stop=1, most=most), view.camera.width, view.camera.height, step=0)
             cameras.append(view.camera.binned(factor))
-            mask = binned_mask(None if view.mask is None else torch.from_numpy(view.mask), factor)
+            mask = binned_mask(None if view.mask is None else as_tensor(view.mask), factor)
             masks.append(None if mask is None else mask.numpy())
-        return cls(cameras, masks, background, breathe, ranks)
+            shares.append(float(factor**2))
+        return cls(cameras, masks, background, shares, breathe, ranks)
+
+    def share(self, view: int) -> float:
+        """How many pixels of the view one pixel of its camera stands for."""
+        return self.shares[view] if self.shares else 1.0
 
     def counted(self, view: int, device: torch.device) -> Tensor | None:
         """[1, H, W] float32, 1 where a pixel of the view counts; None: everywhere."""
@@ -94,7 +102,7 @@ def importance(
     def of_view(probed: tuple[int, Tensor | None]) -> Tensor:
         view, signs = probed
         if signs is not None:
-            return _removal_effect(detached, lookout, view, signs)
+            return lookout.share(view) * _removal_effect(detached, lookout, view, signs)
         weight, pixels = blend_weights(
             detached.means,
             detached.quats,
@@ -103,7 +111,7 @@ def importance(
             **lookout.cameras[view].tensors(gaussians.device),
             pixel_weights=lookout.counted(view, gaussians.device),
         )
-        return weight / pixels.clamp(min=1) if kind == "area" else weight
+        return weight / pixels.clamp(min=1) if kind == "area" else lookout.share(view) * weight
 
     def probed() -> Iterator[tuple[int, Tensor | None]]:
         for view in chosen:

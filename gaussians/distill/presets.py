@@ -43,7 +43,8 @@ _PREVIEW = Recipe(
 # are compact: they err less than forks of its size, differ more and cost less (docs/method.md). Their
 # variations end early, so that all have converged when they teach. The student goes on from one of them. On
 # training views a converged teacher only repeats the photo: labels are for unseen poses, until the last
-# quarter, which photos alone settle.
+# quarter, which photos alone settle. What is pruned first is not missed, and what is looked at to prune need
+# not be sharp: hence the pace, and half as wide views meanwhile (docs/trials.md).
 _FAST = Recipe(
     name="fast",
     teachers=Teachers(

@@ -95,7 +95,9 @@ class Simplify:
     importance: str = option("weight", "weight: summed blend weight; area: per pixel; opacity; effect")
     memory: float = option(0.0, "share of the importance so far in a new one's average", low=0, high=0.99)
     views: int = option(200, "training views that one importance looks at, others each time", low=1)
-    most: int = option(1, "large views are at most this much smaller for it, along each axis", low=1, high=4)
+    most: int = option(
+        1, "large views are at most 1, 2 or 4 times smaller for it, along each axis", low=1, high=4
+    )
     stages: int = option(4, "removals on the way from the teacher's count to the budget", low=1, high=50)
     pace: float = option(1.0, "1: each removes the same share; less: the first remove more", low=0.1, high=2)
     start: int = option(0, "step of the first removal", low=0)

@@ -13,7 +13,6 @@ signature, less `backend`, imported at first use:
 import importlib
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gaussians.errors import BackendUnavailableError
@@ -75,10 +74,7 @@ def rasterize(
         SplatError: NaN or infinity in a tensor.
         BackendUnavailableError: the backend can't run here.
     """
-    chosen = _backend(backend, means)
-    if isinstance(colors, tuple) and not chosen.TAKES_COLORS_IN_PARTS:
-        colors = torch.cat(colors, dim=1)
-    return chosen.rasterize(
+    return _backend(backend, means).rasterize(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
         backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad, packed=packed,

@@ -70,8 +70,8 @@ def check_inputs(
         "Ks": (cameras, 3, 3),
     }
     if isinstance(colors, tuple):
-        if sh_degree is None:
-            raise ValueError("colors: in two tensors are spherical harmonics; give sh_degree")
+        if sh_degree is None or len(colors) != 2:
+            raise ValueError(f"colors: {len(colors)} tensors; two are spherical harmonics, with sh_degree")
         (_, others, _) = _color_shape(colors[1], n, sh_degree, apart=1)
         tensors |= {"colors[0]": colors[0], "colors[1]": colors[1]}
         wanted |= {"colors[0]": (n, 1, 3), "colors[1]": (n, others, 3)}
@@ -138,6 +138,11 @@ class FiniteCheck:
                     f"{name}: {count} of {tensor.numel()} values are NaN or infinite, in {len(rows)} of "
                     f"{tensor.shape[0]} rows, first in row {int(rows[0])}; {_ADVICE.get(name, _GAUSSIANS)}"
                 )
+
+
+def whole(colors: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    """Colours or coefficients in one tensor, [N, D] or [N, K, 3]; to be checked before."""
+    return torch.cat(colors, dim=1) if isinstance(colors, tuple) else colors
 
 
 def _color_shape(colors: Tensor, n: int, sh_degree: int | None, apart: int = 0) -> tuple[int, ...]:

@@ -18,10 +18,8 @@ from torch.nn.functional import pad
 
 from gaussians.errors import BackendUnavailableError
 from gaussians.raster import reference
-from gaussians.raster.checks import check_inputs, check_pixel_weights
+from gaussians.raster.checks import check_inputs, check_pixel_weights, whole
 from gaussians.raster.constants import TILE_SIZE
-
-TAKES_COLORS_IN_PARTS = False
 
 # gsplat counts in batches of 256 Gaussians per tile; this is "all of them", and fits a uint32.
 _ALL_BATCHES = 2**31 - 1
@@ -33,7 +31,7 @@ def rasterize(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
-    colors: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
     Ks: Tensor,
     width: int,
@@ -63,6 +61,7 @@ def rasterize(
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
         backgrounds=backgrounds, render_mode=render_mode, wait=False,
     )  # fmt: skip
+    colors = whole(colors)
     channels = (colors.shape[-1] if render_mode.startswith("RGB") else 0) + render_mode.endswith("D")
     if absgrad and channels > _CHANNELS_AT_ONCE:
         # Each pass would overwrite the absolute gradient with that of its own channels.

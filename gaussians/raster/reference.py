@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gaussians.raster.checks import check_inputs, check_pixel_weights
+from gaussians.raster.checks import check_inputs, check_pixel_weights, whole
 from gaussians.raster.constants import (
     ALPHA_MAX,
     ALPHA_MIN,
@@ -48,8 +48,6 @@ from gaussians.raster.constants import (
     TRANSMITTANCE_MIN,
 )
 from gaussians.raster.reference_projection import Projection, project, scatter, view_colors
-
-TAKES_COLORS_IN_PARTS = False
 
 _DTYPES = (torch.float64, torch.float32)
 _PIXELS_AT_ONCE = 4096  # bounds memory: a handful of [N, 4096] arrays
@@ -60,7 +58,7 @@ def rasterize(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
-    colors: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
     Ks: Tensor,
     width: int,
@@ -86,6 +84,7 @@ def rasterize(
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
         backgrounds=backgrounds, render_mode=render_mode, dtypes=_DTYPES,
     )  # fmt: skip
+    colors = whole(colors)
     projection = project(
         means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d
     )

@@ -51,10 +51,10 @@ class BackingOff:
 
     def look(self, stage: Stage) -> None:
         """Between two steps: raise LowMemoryError once where little memory is left and the stage may grow."""
-        if stage.name in self._caps or not self._grows(stage) or not is_low(self._device):
+        if not is_low(self._device):
             return
         free_memory(self._device)
-        if is_low(self._device):
+        if stage.name not in self._caps and self._grows(stage) and is_low(self._device):
             raise LowMemoryError
 
     def hold(self, stage: Stage, step: int, count: int, vanilla: int, error: BaseException) -> str:

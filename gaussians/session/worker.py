@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from gaussians.allocation import give_back_freed_memory
 from gaussians.errors import RecipeError, RunError, StorageError
 from gaussians.session.announcer import Announcer
 from gaussians.session.command_thread import CommandThread
@@ -229,6 +230,8 @@ class Worker(CommandThread):
         finally:  # a full memory must not keep the run locked
             self._training = None
             training.close()
+        del training, live
+        give_back_freed_memory()
         self._announcer.models(self._gallery())
 
     def _weigh(self, command: SetTeacherWeight) -> None:

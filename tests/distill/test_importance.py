@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -119,6 +121,23 @@ def test_large_views_may_be_looked_at_smaller(most: int, size: tuple[int, int]) 
     assert not look.masks[0][0, 0]
     assert int((~look.masks[0]).sum()) == 1
     assert look.masks[1] is None
+
+
+@pytest.mark.parametrize("kind", ["effect", "weight"])
+def test_a_smaller_view_of_a_photo_counts_as_much_as_the_photo(kind: str) -> None:
+    draw = generator(2)
+    broad = replace(
+        cloud(20),
+        means=torch.rand(20, 3, generator=draw) - torch.tensor([0.5, 0.5, -2.0]),
+        log_scales=torch.full((20, 3), -1.5),
+    )
+    pinhole = np.array([[300.0, 0, 200], [0, 300, 150], [0, 0, 1]])
+    mask = np.ones((300, 400), dtype=bool)
+    mask[:, :100] = False
+    view = View("a", Camera(np.eye(4), pinhole, 400, 300), np.zeros((300, 400, 3), np.uint8), mask=mask)
+    views = [view] * 60  # as many probes
+    full, small = (importance(broad, Lookout.of(views, (0, 0, 0), most=most), kind) for most in (1, 2))
+    torch.testing.assert_close(small.sum(), full.sum(), rtol=0.1, atol=0)
 
 
 def test_opacity_is_an_importance_of_its_own() -> None:

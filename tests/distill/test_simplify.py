@@ -69,6 +69,13 @@ def test_with_a_pace_below_one_the_first_stages_remove_more() -> None:
     ]
 
 
+def test_pruning_keeps_the_pace_that_it_is_given() -> None:
+    prune = StagedPrune(Simplify(stages=4, pace=0.5, start=0, stop=6), 10, lookout())
+    left = counts(optimise(prune, steps=8, count=120))
+    assert left[0] == round(120 * (10 / 120) ** 0.5)
+    assert left[-1] == 10
+
+
 def test_the_least_important_go_and_adam_follows() -> None:
     parameters = Parameters(random_gaussians(90))
     for tensor in parameters.tensors.values():

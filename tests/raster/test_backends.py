@@ -69,6 +69,16 @@ def test_harmonics_of_any_number_of_gaussians(backend: str, n: int) -> None:
     compare(random_scene(9, n=n, sh_degree=3), backend)
 
 
+@pytest.mark.parametrize("n", [3, 20])
+def test_few_gaussians_in_two_cameras(backend: str, n: int) -> None:
+    scene = random_scene(9, n=n, sh_degree=3)
+    aside = scene.viewmats.clone()
+    aside[:, 0, 3] += 0.3
+    behind = scene.settings["backgrounds"].repeat(2, 1)
+    both = replace(scene, viewmats=torch.cat([scene.viewmats, aside]), Ks=scene.Ks.repeat(2, 1, 1))
+    compare(both.with_settings(backgrounds=behind), backend)
+
+
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_harmonics_in_two_tensors(backend: str, degree: int) -> None:
     scene = random_scene(3, n=40, sh_degree=3).with_settings(sh_degree=degree).to(DEVICES[backend])

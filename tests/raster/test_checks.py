@@ -30,7 +30,8 @@ WRONG = [
     ({"colors": torch.zeros(5, 16, 4), "sh_degree": 3}, "colors: shape [5, 16, 4], expected [5, 16, 3]"),
     ({"colors": (torch.zeros(5, 1, 3), torch.zeros(5, 2, 3)), "sh_degree": 1}, "expected [5, 3, 3]"),
     ({"colors": (torch.zeros(5, 2, 3), torch.zeros(5, 3, 3)), "sh_degree": 1}, "expected [5, 1, 3]"),
-    ({"colors": (torch.zeros(5, 1, 3), torch.zeros(5, 3, 3))}, "give sh_degree"),
+    ({"colors": (torch.zeros(5, 1, 3), torch.zeros(5, 3, 3))}, "colors: 2 tensors; two are spherical"),
+    ({"colors": (torch.zeros(5, 4, 3),), "sh_degree": 1}, "colors: 1 tensors; two are"),
     ({"colors": torch.zeros(5, 25, 3), "sh_degree": 4}, "sh_degree = 4: must be between 0 and 3"),
     ({"viewmats": torch.eye(4)}, "viewmats: shape [4, 4], expected [4, 4, 4]"),
     ({"viewmats": torch.zeros(0, 4, 4)}, "viewmats: no cameras"),
@@ -60,6 +61,9 @@ def test_one_line_says_what_does_not_fit(change: dict[str, Any], message: str) -
 def test_backends_check(backend: str) -> None:
     with pytest.raises(ValueError, match="quats: shape"):
         rasterize(**arguments(quats=torch.zeros(5, 3)), backend=backend)
+    parts = (torch.zeros(5, 2, 3), torch.zeros(6, 3, 3))
+    with pytest.raises(ValueError, match="colors"):
+        rasterize(**arguments(colors=parts), sh_degree=1, backend=backend)
 
 
 def test_types_may_be_either_but_not_mixed() -> None:

@@ -1,5 +1,6 @@
 """Out of memory in mid-run: the stage goes back to its checkpoint and on with fewer Gaussians."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,20 @@ def test_little_memory_ends_growth_before_the_system_ends_the_process(
     told = [event.stage.name for event in events if isinstance(event, BackedOff)]
     assert told == ["trunk", "vanilla", "perturbed", "dropout"]  # once each; the student does not grow
     assert max(counts(tmp_path, "vanilla")) < vanilla
+
+
+def test_where_memory_can_be_given_back_growth_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vanilla: int
+):
+    looks = itertools.cycle([True, False])
+    monkeypatch.setattr(backing_off, "is_low", lambda device: next(looks))
+    freed: list[torch.device] = []
+    monkeypatch.setattr(backing_off, "free_memory", freed.append)
+    run = begin(tmp_path)
+    events = until(run, lambda event: isinstance(event, StageStarted) and event.stage.name == "vanilla")
+    assert freed
+    assert not any(isinstance(event, BackedOff) for event in events)
+    assert max(counts(tmp_path, "trunk")) == vanilla
 
 
 def test_other_errors_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

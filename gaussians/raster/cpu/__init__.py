@@ -24,8 +24,6 @@ from gaussians.raster.cpu.functions import (
     packed_rows,
 )
 
-TAKES_COLORS_IN_PARTS = True
-
 MAX_CHANNELS = 4  # blended in one pass; more take more passes
 
 
@@ -110,6 +108,7 @@ def _channels(
     if mode in ("RGB", "RGB+D", "RGB+ED"):
         if sh_degree is not None:
             parts = colors if isinstance(colors, tuple) else (colors[:, :1], colors[:, 1:])
+            parts = tuple(part.contiguous() for part in parts)  # here once, not for each camera
             channels.append(Harmonics.apply(means, *parts, radii, lens.centres, sh_degree))  # pyright: ignore[reportArgumentType] - torch's stubs don't type apply
         else:
             assert isinstance(colors, Tensor), "as checked"

@@ -24,7 +24,7 @@ from gaussians.raster.cpu.rows import MOMENTS, PACKED
 Array = np.ndarray
 
 
-def _rows(tensor: Tensor) -> Array:
+def _filled(tensor: Tensor) -> Array:
     """As `array`, with rows of zeros added up to the sixteen that projection computes at a time."""
     if len(tensor) >= LANES:
         return array(tensor)
@@ -77,7 +77,7 @@ class Project(torch.autograd.Function):
         means2d, conics = torch.empty(cameras, rows, 2), torch.empty(cameras, rows, 3)
         depths, extents = torch.empty(cameras, rows), torch.empty(cameras, rows, 2)
         radii = torch.empty(cameras, rows, 2, dtype=torch.int32)
-        inputs = [_rows(tensor) for tensor in (means, quats, scales, opacities)]
+        inputs = [_filled(tensor) for tensor in (means, quats, scales, opacities)]
         outputs = (means2d, conics, depths, radii, extents)
         for c, frame in enumerate(lens.frames):
             project_forward(frame, *inputs, *(tensor[c].numpy() for tensor in outputs))
@@ -94,11 +94,11 @@ class Project(torch.autograd.Function):
         """Gradients of means, quats and scales; opacity has none here."""
         means, quats, scales, conics, radii = ctx.saved_tensors
         v_means2d, v_conics, v_depths = gradients[:3]
-        rows, inputs = max(len(means), LANES), [_rows(tensor) for tensor in (means, quats, scales)]
+        rows, inputs = max(len(means), LANES), [_filled(tensor) for tensor in (means, quats, scales)]
         total: list[Tensor] = []
         for c in range(len(conics)):
             outputs = [torch.empty(rows, tensor.shape[1]) for tensor in (means, quats, scales)]
-            of_camera = (_rows(tensor[c]) for tensor in (conics, radii, v_means2d, v_conics, v_depths))
+            of_camera = (_filled(tensor[c]) for tensor in (conics, radii, v_means2d, v_conics, v_depths))
             arguments = [ctx.lens.frames[c], *inputs, *of_camera, *(output.numpy() for output in outputs)]
             project_backward(*arguments)
             total = _added(total, [output[: len(means)] for output in outputs])

@@ -1,4 +1,4 @@
-"""Vectors of 16 floats, written as arithmetic: what Numba lacks.
+"""Vectors of 16 floats, written as arithmetic: what Numba lacks. A lane is a pixel, or a Gaussian.
 
 Numba's loops vectorise when LLVM's heuristics feel like it; the blending loops did not. So the innermost
 rows are built here as LLVM vectors of one tile row, 16 pixels. LLVM splits them for narrower machines (two
@@ -93,7 +93,7 @@ class Lanes:
     def __mul__(self, other: "Lanes | float") -> "Lanes":
         return self._emit(self.builder.fmul, self, other)
 
-    __radd__, __rmul__ = __add__, __mul__
+    __rmul__ = __mul__
 
     def __neg__(self) -> "Lanes":
         return Lanes(self.builder, self.builder.fneg(self.value))
@@ -219,7 +219,7 @@ class Plane:
 
     @classmethod
     def of(cls, context: Any, builder: Builder, array_type: Any, array: ir.Value) -> "Plane":
-        """The data of a contiguous float32 NumPy array inside a kernel."""
+        """The data of a contiguous float32 NumPy array inside a kernel; int32 are read as bits of floats."""
         return cls(builder, context.make_array(array_type)(context, builder, array).data)
 
     def at(self, index: ir.Value | int) -> "Plane":

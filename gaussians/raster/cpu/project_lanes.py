@@ -16,7 +16,6 @@ _MAX_VARIANCE = 1e16  # px²: with it every radius fits an int32
 # Places in the frame that a kernel gets of a camera: world to camera, row by row; intrinsics; limits; and the
 # least and the most that x/z and y/z may be before the Jacobian is held fixed.
 FX, FY, CX, CY, WIDTH, HEIGHT, NEAR, FAR, EPS2D, LOW_X, HIGH_X, LOW_Y, HIGH_Y = range(12, 25)
-FRAME = 25
 
 
 class _Camera:
@@ -46,7 +45,7 @@ class _Shape:
     """Unit quaternions and what turns with them.
 
     Attributes:
-        quat: w, x, y, z of unit length. inverse: 1 / the length it had. rotation: its columns.
+        quat: w, x, y, z of unit length. inverse: 1 / the length it had. columns: of the rotation.
     """
 
     def __init__(self, quats: Plane) -> None:

@@ -45,7 +45,7 @@ TRANSMITTANCE, LAST, SUFFIX, RGB = 0, 1, 2, 3
 # Columns of the moments of v, the gradient with respect to the Gaussian's natural exponent: Σ v, Σ v dx,
 # Σ v dy, Σ v dx², Σ v dx dy, Σ v dy²; then two that depend on the kernel, and the colours' gradient.
 S0, SX, SY, SXX, SXY, SYY, EXTRA_X, EXTRA_Y, V_COLOR = 0, 1, 2, 3, 4, 5, 6, 7, 8
-MOMENTS = LANES
+MOMENTS = LANES  # a single store, and a cache line
 
 
 class _Tile:
