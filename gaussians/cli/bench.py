@@ -20,7 +20,7 @@ from gaussians.cli.distill import DEMO
 from gaussians.cli.flags import absolute, parse
 from gaussians.cli.peaks import copy_bandwidth, fma_rate
 from gaussians.cli.recipe_flags import make_recipe
-from gaussians.cli.tables import plain_table
+from gaussians.cli.tables import plain_table, print_whole
 from gaussians.cli.workload import workload
 from gaussians.errors import BackendUnavailableError
 from gaussians.scene import SceneOptions, load_scene
@@ -83,12 +83,12 @@ def run(arguments: list[str]) -> int:
         machine["copy_bytes_per_second"], machine["fma_per_second"] = copy_bandwidth(), fma_rate()
         raster = bench_raster(work, machine["copy_bytes_per_second"], machine["fma_per_second"])
         results["raster"] = {work.name: raster}
-        console.print(_raster_table(work.name, raster))
+        print_whole(_raster_table(work.name, raster))
         console.print(_raster_line(raster), markup=False)
         if device.type == "cuda":
             try:
                 raster["cuda"] = bench_cuda(work, device)
-                console.print(_cuda_table(machine["gpu"], raster))
+                print_whole(_cuda_table(machine["gpu"], raster))
             except BackendUnavailableError as error:  # the CPU's figures stay
                 console.print(f"no figures of the GPU: {error}", markup=False)
     if flags.what in (None, "train", "distill"):
@@ -99,18 +99,18 @@ def run(arguments: list[str]) -> int:
             scene = load_scene(folder, options, progress)
         if flags.what == "distill":
             results["distill"] = bench_distill(scene, options, recipe, device, shown)
-            console.print(_distill_table(results["distill"]))
+            print_whole(_distill_table(results["distill"]))
         else:
             results["train"] = bench_train(scene, device)
-            console.print(_train_table(results["train"]))
+            print_whole(_train_table(results["train"]))
     if flags.what == "scale":
         results["scale"] = {"steps": bench_scale(device), "views": bench_views()}
-        console.print(_scale_table(results["scale"]["steps"]))
-        console.print(_views_table(results["scale"]["views"]))
+        print_whole(_scale_table(results["scale"]["steps"]))
+        print_whole(_views_table(results["scale"]["views"]))
     if flags.what == "gui":
         folder = absolute(flags.scene or DEMO)
         results["gui"] = bench_gui(folder, flags.device, _size(flags.size), flags.minutes)
-        console.print(_gui_table(results["gui"]))
+        print_whole(_gui_table(results["gui"]))
     console.print(_machine_line(machine), markup=False)
     if flags.json is not None:
         write_json(flags.json, results)
