@@ -136,7 +136,7 @@ def test_a_smaller_view_of_a_photo_counts_as_much_as_the_photo(kind: str) -> Non
     mask[:, :100] = False
     view = View("a", Camera(np.eye(4), pinhole, 400, 300), np.zeros((300, 400, 3), np.uint8), mask=mask)
     views = [view] * 60  # as many probes
-    full, small = (importance(broad, Lookout.of(views, (0, 0, 0), most=most), kind) for most in (1, 2))
+    full, small = (importance(broad, Lookout.of(views, (0.0, 0.0, 0.0), most=most), kind) for most in (1, 2))
     torch.testing.assert_close(small.sum(), full.sum(), rtol=0.1, atol=0)
 
 

@@ -22,6 +22,7 @@ from gaussians.cli import main
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import to_json
 from gaussians.io import read_splat
+from gaussians.ranks import Ranks
 from gaussians.scene import SceneOptions
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -228,3 +229,20 @@ def test_what_ranks_logged_is_taken_in_once_and_in_order(tmp_path: Path):
             *["vanilla"] * 2, *["perturbed"] * 2, *["dropout"] * 2,
         ]  # fmt: skip
         other.path.write_bytes(left)
+
+
+def test_what_is_added_up_travels_in_a_parcel_of_each_type(monkeypatch: pytest.MonkeyPatch):
+    parcels: list[torch.dtype] = []
+
+    def all_reduce(parcel: torch.Tensor, group: Any) -> None:
+        parcels.append(parcel.dtype)
+        parcel.mul_(2)
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    turned = torch.arange(6.0).reshape(2, 3).t()
+    given = [turned, torch.tensor([3]), torch.ones(2, 2), torch.zeros(0)]
+    wanted = [2 * tensor for tensor in given]
+    Ranks(rank=0, count=2).add(given)
+    assert parcels == [torch.float32, torch.int64]
+    assert all(torch.equal(tensor, double) for tensor, double in zip(given, wanted, strict=True))
+    assert given[0] is turned
