@@ -69,15 +69,8 @@ def check_inputs(
         "viewmats": (cameras, 4, 4),
         "Ks": (cameras, 3, 3),
     }
-    if isinstance(colors, tuple):
-        if sh_degree is None or len(colors) != 2:
-            raise ValueError(f"colors: {len(colors)} tensors; two are spherical harmonics, with sh_degree")
-        (_, others, _) = _color_shape(colors[1], n, sh_degree, apart=1)
-        tensors |= {"colors[0]": colors[0], "colors[1]": colors[1]}
-        wanted |= {"colors[0]": (n, 1, 3), "colors[1]": (n, others, 3)}
-    elif colors is not None:
-        tensors["colors"] = colors
-        wanted["colors"] = _color_shape(colors, n, sh_degree)
+    for name, part, shape in _color_parts(colors, n, sh_degree):
+        tensors[name], wanted[name] = part, shape
     if backgrounds is not None:
         tensors["backgrounds"] = backgrounds
         channels = colors.shape[-1] if sh_degree is None and isinstance(colors, Tensor) else 3
@@ -143,6 +136,23 @@ class FiniteCheck:
 def whole(colors: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     """Colours or coefficients in one tensor, [N, D] or [N, K, 3]; to be checked before."""
     return torch.cat(colors, dim=1) if isinstance(colors, tuple) else colors
+
+
+def _color_parts(
+    colors: Tensor | tuple[Tensor, Tensor] | None, n: int, sh_degree: int | None
+) -> list[tuple[str, Tensor, tuple[int, ...]]]:
+    """Name, tensor and wanted shape of what the colours came in."""
+    if colors is None:
+        return []
+    if isinstance(colors, Tensor):
+        return [("colors", colors, _color_shape(colors, n, sh_degree))]
+    if sh_degree is None or len(colors) != 2:
+        raise ValueError(f"colors: {len(colors)} tensors; two are spherical harmonics, with sh_degree")
+    first, others = colors
+    return [
+        ("colors[0]", first, (n, 1, 3)),
+        ("colors[1]", others, _color_shape(others, n, sh_degree, apart=1)),
+    ]
 
 
 def _color_shape(colors: Tensor, n: int, sh_degree: int | None, apart: int = 0) -> tuple[int, ...]:

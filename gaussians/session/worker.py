@@ -87,6 +87,14 @@ class Worker(CommandThread):
         super()._work()
 
     def _turn(self, timeout: float | None) -> float | None:
+        trained = self._training is not None
+        try:
+            return self._go_on(timeout)
+        finally:
+            if trained and self._training is None:  # and nothing in this turn holds it any more
+                give_back_freed_memory()
+
+    def _go_on(self, timeout: float | None) -> float | None:
         """Carry out one command, paint one frame or train one step; seconds to wait for the next command."""
         command = self._inbox.next(timeout)
         if command is not None:
@@ -230,8 +238,6 @@ class Worker(CommandThread):
         finally:  # a full memory must not keep the run locked
             self._training = None
             training.close()
-        del training, live
-        give_back_freed_memory()
         self._announcer.models(self._gallery())
 
     def _weigh(self, command: SetTeacherWeight) -> None:

@@ -1,12 +1,15 @@
 """The worker carries out every command of a run."""
 
 import json
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gaussians.io import read_splat
+from gaussians.session import worker
 from gaussians.session.directory import RunDirectory
 from gaussians.session.events import RunFinished, StageStarted, StepDone
 from gaussians.session.messages import (
@@ -31,6 +34,7 @@ from gaussians.session.messages import (
     TeachersWeighed,
     View,
 )
+from gaussians.train.optimisation import Optimisation
 from tests.session import tiny
 from tests.session.studio import in_stage, look, studio
 
@@ -98,6 +102,27 @@ def test_pauses_steps_and_goes_on(scene_folder: Path, tmp_path: Path):
         desk.send(Continue())
         assert desk.state("training")
         in_stage(desk, "perturbed", 30)
+
+
+def test_the_memory_of_a_stopped_run_is_given_back_when_nothing_holds_it(
+    scene_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    held: list[weakref.ref[Optimisation]] = []
+    made = Optimisation.__init__
+
+    def make(self: Optimisation, *arguments: Any, **settings: Any) -> None:
+        made(self, *arguments, **settings)
+        held.append(weakref.ref(self))
+
+    alive: list[bool] = []
+    with studio() as desk:
+        monkeypatch.setattr(Optimisation, "__init__", make)
+        monkeypatch.setattr(worker, "give_back_freed_memory", lambda: alive.append(held[-1]() is not None))
+        desk.begin(scene_folder, tmp_path / "run")
+        in_stage(desk, "vanilla", 25)
+        desk.send(Stop())
+        desk.state("idle")
+    assert alive == [False]
 
 
 def test_stop_saves_and_start_goes_on_from_there(scene_folder: Path, tmp_path: Path):

@@ -3,6 +3,7 @@
 # pyright: reportIndexIssue=false, reportCallIssue=false
 # (Numba types are called to build signatures; its stubs don't say so.)
 
+from collections.abc import Callable
 from typing import Any
 
 from numba.core import types
@@ -89,6 +90,15 @@ class _Jacobian:
         return [((ratio >= held) & (ratio <= held)).where(value, 0.0) for ratio, held, value in pairs]
 
 
+def _looked_at(
+    builder: Builder, plane: Callable[[int, int], Plane]
+) -> tuple[_Camera, list[Lanes], _Jacobian, _Shape]:
+    """What both passes begin with, of their arguments frame, means and quats."""
+    camera = _Camera(builder, plane(1, 0))
+    position = camera.seen(plane(2, 3).load_columns(3))
+    return camera, position, _Jacobian(camera, position), _Shape(plane(3, 4))
+
+
 @intrinsic
 def forward_block(
     typingctx: Any, n: Any, frame: Any, means: Any, quats: Any, scales: Any, opacities: Any, means2d: Any,
@@ -98,9 +108,7 @@ def forward_block(
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         plane = rows_of_arguments(context, builder, signature, args)
-        camera = _Camera(builder, plane(1, 0))
-        position = camera.seen(plane(2, 3).load_columns(3))
-        jacobian, shape = _Jacobian(camera, position), _Shape(plane(3, 4))
+        camera, position, jacobian, shape = _looked_at(builder, plane)
         opacity, z = plane(5, 1).load(), position[2]
         u, v = (
             focal * ratio + centre
@@ -149,9 +157,7 @@ def backward_block(
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         plane = rows_of_arguments(context, builder, signature, args)
-        camera = _Camera(builder, plane(1, 0))
-        position = camera.seen(plane(2, 3).load_columns(3))
-        jacobian, shape = _Jacobian(camera, position), _Shape(plane(3, 4))
+        camera, position, jacobian, shape = _looked_at(builder, plane)
         drawn = plane(6, 2).load_columns(2)[0].is_positive_int()
         g00, g01, g11 = _of_covariance(plane(5, 3).load_columns(3), plane(8, 3).load_columns(3))
 
