@@ -7,6 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_NEIGHBOURS = 4  # at most: about as many as there are ways on from a camera in a row or on a sphere
+_APART = 60.0  # degrees: cameras that look farther apart are no neighbours
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -61,3 +64,18 @@ class Camera:
             "width": self.width,
             "height": self.height,
         }
+
+
+def neighbours(centres: np.ndarray, forwards: np.ndarray, index: int) -> np.ndarray:
+    """Indices of the nearest cameras that look roughly the same way; of `index` alone, if there are none.
+
+    Args:
+        centres, forwards: [C, 3] of all cameras, as `Camera` has them.
+        index: of the camera whose neighbours are wanted.
+    """
+    alike = forwards @ forwards[index] > np.cos(np.radians(_APART))
+    alike[index] = False
+    if not alike.any():
+        return np.array([index])
+    distances = np.where(alike, np.linalg.norm(centres - centres[index], axis=1), np.inf)
+    return np.argsort(distances, kind="stable")[: min(_NEIGHBOURS, int(alike.sum()))]

@@ -12,6 +12,7 @@ from gaussians.distill.presets import recipe
 from gaussians.raster.cpu.functions import Bins, Harmonics, Project
 from gaussians.scene import Scene
 from gaussians.train import optimisation
+from gaussians.train.free_space import FreeSpace
 from gaussians.train.initial import gaussians_from_points
 from gaussians.train.objective import PhotoObjective
 from gaussians.train.optimisation import Optimisation
@@ -59,6 +60,7 @@ def bench_train(
         seed=0,
         stream="vanilla",
         device=device,
+        free=FreeSpace.of([view.camera for view in scene.train], scene.points.xyz, optimise.clearance),
     )
     wait = waiting(device)
     _train(training, warm_up)

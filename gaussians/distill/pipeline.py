@@ -31,8 +31,10 @@ from gaussians.distill.student import StudentObjective
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
 from gaussians.scene.types import Scene
+from gaussians.train.free_space import FreeSpace
 from gaussians.train.initial import gaussians_from_points
 from gaussians.train.optimisation import Optimisation, Variation
+from gaussians.train.recipe import Optimise
 from gaussians.train.refine import default_refinement
 
 TRUNK, LABELS, STUDENT, ENSEMBLE = "trunk", "labels", "student", "ensemble"
@@ -136,6 +138,7 @@ def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: tor
         stream=stage.name,
         device=device,
         variation=_variation(stage.name, scene, recipe),
+        free=_free_space(scene, optimise),
     )
 
 
@@ -161,6 +164,7 @@ def compact_teacher_optimisation(
         batch=teachers.optimise.batch,  # no more work for a teacher where several ranks share the student's
         sh_degree=teachers.optimise.sh_degree,
         sh_every=0,
+        clearance=teachers.optimise.clearance,
         coarse=dataclasses.replace(coarse, stop=min(coarse.stop, last), most=2),
     )
     inner = None
@@ -184,6 +188,7 @@ def compact_teacher_optimisation(
         device=device,
         variation=_variation(stage.name, scene, recipe),
         refinement=StagedPrune(simplify, budget, lookout, inner),
+        free=_free_space(scene, optimise),
     )
 
 
@@ -279,4 +284,10 @@ def student_optimisation(
         further=further,
         order=PoseOrder(student.poses, len(scene.train)) if further else None,
         ranks=ranks,
+        free=_free_space(scene, student.optimise),
     )
+
+
+def _free_space(scene: Scene, optimise: Optimise) -> FreeSpace | None:
+    """What an optimisation has to keep clear."""
+    return FreeSpace.of([view.camera for view in scene.train], scene.points.xyz, optimise.clearance)

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gaussians.camera import Camera
+from gaussians.camera import Camera, neighbours
 from gaussians.distill import recipe
 from gaussians.train.schedule import Draws
 
-_NEIGHBOURS = 4  # nearest cameras that a pose may lie on the way to
-_APART = 60.0  # degrees: cameras that look farther apart are no neighbours
 _TURN = 5.0  # degrees a unit of jitter turns, standard deviation
 
 
@@ -37,7 +35,7 @@ def unseen_poses(cameras: Sequence[Camera], poses: recipe.Poses, seed: int) -> l
     made = []
     for index in range(poses.count):
         here = index % len(cameras) if index < len(cameras) else int(draw.integers(len(cameras)))
-        there = int(draw.choice(_neighbours(centres, forwards, here)))
+        there = int(draw.choice(neighbours(centres, forwards, here)))
         made.append(_between(cameras[here], cameras[there], poses.jitter, draw))
     return made
 
@@ -60,16 +58,6 @@ class PoseOrder:
             return view
         draw = np.random.default_rng(draws.seed(step, "pose"))
         return view if draw.random() >= poses.share else self._views + int(draw.integers(poses.count))
-
-
-def _neighbours(centres: np.ndarray, forwards: np.ndarray, index: int) -> np.ndarray:
-    """Indices of the nearest cameras that look roughly the same way; of `index` alone, if there are none."""
-    alike = forwards @ forwards[index] > np.cos(np.radians(_APART))
-    alike[index] = False
-    if not alike.any():
-        return np.array([index])
-    distances = np.where(alike, np.linalg.norm(centres - centres[index], axis=1), np.inf)
-    return np.argsort(distances, kind="stable")[: min(_NEIGHBOURS, int(alike.sum()))]
 
 
 def _between(a: Camera, b: Camera, jitter: float, draw: np.random.Generator) -> Camera:

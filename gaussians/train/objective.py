@@ -12,6 +12,7 @@ from gaussians.scene.types import View
 from gaussians.train.coarse import binned, binned_mask
 from gaussians.train.losses import color_loss
 from gaussians.train.photos import Photos
+from gaussians.train.recipe import Optimise
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,16 @@ class Objective(Protocol):
             gaussians: the live parameters, for losses on them.
         """
         ...
+
+
+def regularisers(gaussians: Gaussians, recipe: Optimise, extent: float) -> dict[str, Tensor]:
+    """Weighted means of opacity and scale (Kheradmand et al. 2024, eq. 10), where they have a weight."""
+    terms = {}
+    if recipe.opacity_reg > 0:
+        terms["opacity"] = recipe.opacity_reg * gaussians.opacities.mean()
+    if recipe.scale_reg > 0:
+        terms["scale"] = recipe.scale_reg * gaussians.scales.mean() / extent
+    return terms
 
 
 class PhotoObjective:

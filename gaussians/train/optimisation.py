@@ -23,9 +23,10 @@ from gaussians.scene.types import View
 from gaussians.train.average import WeightAverage
 from gaussians.train.batch import Batch, Order, Pass
 from gaussians.train.coarse import Cameras
+from gaussians.train.free_space import FreeSpace, is_due
 from gaussians.train.initial import with_sh_degree
-from gaussians.train.objective import Objective, PhotoObjective, Rendered
-from gaussians.train.parameters import FIELDS, Parameters
+from gaussians.train.objective import Objective, PhotoObjective, Rendered, regularisers
+from gaussians.train.parameters import FIELDS, Parameters, part
 from gaussians.train.recipe import Optimise
 from gaussians.train.refine import Refinement, default_refinement
 from gaussians.train.schedule import active_sh_degree, learning_rates
@@ -89,6 +90,7 @@ class Optimisation:
         order: turns the view drawn for a step, and the step, into the index of what is trained on; None: that
             view itself.
         ranks: that share the views of each step, each with this same optimisation; only without a variation.
+        free: space that is kept clear of Gaussians; None: none is.
 
     Attributes:
         step: steps done.
@@ -113,6 +115,7 @@ class Optimisation:
         further: Sequence[Camera] = (),
         order: Order | None = None,
         ranks: Ranks = ALONE,
+        free: FreeSpace | None = None,
     ) -> None:
         assert variation is None or ranks.count == 1, "its draws follow those of one rank's views"
         if not views:
@@ -134,6 +137,7 @@ class Optimisation:
         self._refinement = refinement
         self._average = WeightAverage(recipe.average, recipe.steps)
         self._backend = backend
+        self._free = free
 
     def __len__(self) -> int:
         """The number of Gaussians."""
@@ -200,11 +204,11 @@ class Optimisation:
         """
         self._parameters.load_state_dict(state)
         if self._refinement is not None:
-            refinement = _part(state, "refinement.")
+            refinement = part(state, "refinement.")
             self._refinement.load_state_dict(
                 {name: tensor.to(self.device).clone() for name, tensor in refinement.items()}
             )
-        self._average.load_state_dict(_part(state, "average."), self.device)
+        self._average.load_state_dict(part(state, "average."), self.device)
         self.step = int(state["step"])
 
     def _step(self, logs: bool) -> StepStats:
@@ -225,27 +229,28 @@ class Optimisation:
         if changed:
             batch.align(self._parameters, self._where, step)
         self._average.add(self._parameters.tensors, step, changed)
+        if self._free is not None and is_due(step + 1, self.recipe.steps):
+            self._clear(self._free)
         self.step += 1
         return StepStats(self.step, batch.view(0, step), values, len(self), time.perf_counter() - began)
+
+    def _clear(self, free: FreeSpace) -> None:
+        """Remove what would come out inside free space, unless that is all there is."""
+        kept = ~free.holds(self.model.means)
+        if bool(kept.any()) and not bool(kept.all()):
+            self.keep(kept)
+            self._batch.align(self._parameters, self._where, self.step)
 
     def _pass(self, view: int, generator: torch.Generator) -> Pass:
         """Add to the gradients those of a view's share of the mean loss."""
         gaussians = self.live
         rendered = self._render(gaussians, view, generator)
-        terms = self._objective(rendered, view, self.step, gaussians) | self._regularisers(gaussians)
+        terms = self._objective(rendered, view, self.step, gaussians)
+        terms |= regularisers(gaussians, self.recipe, self._extent)
         if self._refinement is not None:
             self._refinement.before_backward(rendered.meta)
         (torch.stack(list(terms.values())).sum() / self._batch.size).backward()
         return Pass({name: term.detach() for name, term in terms.items()}, rendered.meta)
-
-    def _regularisers(self, gaussians: Gaussians) -> dict[str, Tensor]:
-        """Weighted means of opacity and scale (Kheradmand et al. 2024, eq. 10), where they have a weight."""
-        terms = {}
-        if self.recipe.opacity_reg > 0:
-            terms["opacity"] = self.recipe.opacity_reg * gaussians.opacities.mean()
-        if self.recipe.scale_reg > 0:
-            terms["scale"] = self.recipe.scale_reg * gaussians.scales.mean() / self._extent
-        return terms
 
     def _render(self, gaussians: Gaussians, view: int, generator: torch.Generator) -> Rendered:
         if len(gaussians) == 0:
@@ -290,8 +295,3 @@ class Optimisation:
                 "lower the learning rates or the loss weights"
             )
         return values
-
-
-def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The entries whose names begin so, by what follows."""
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

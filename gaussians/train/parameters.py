@@ -100,10 +100,7 @@ class Parameters:
                 raise TrainingError(f"checkpoint: holds no {name}; start the run anew")
             device = self.tensors[name].device
             self._add(name, state[f"params.{name}"].to(device))
-            prefix = f"adam.{name}."
-            saved = {
-                key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
-            }
+            saved = part(state, f"adam.{name}.")
             if saved:
                 moments = {key: saved[key].to(device).clone() for key in _MOMENTS}
                 step = saved["step"].clone()
@@ -112,3 +109,8 @@ class Parameters:
     def _add(self, name: str, tensor: Tensor) -> None:
         self.tensors[name] = Parameter(tensor.detach().clone(memory_format=torch.contiguous_format))
         self.optimizers[name] = FusedAdam([self.tensors[name]])
+
+
+def part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries whose names begin so, by what follows."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -62,6 +62,9 @@ class Optimise:
     average: float = option(
         0.0, "decay of a running mean of the weights, which comes out; 0: none", low=0, high=0.9999
     )
+    clearance: float = option(
+        0.0, "x the nearest points' depth about cameras and their ways is kept clear; 0: off", low=0, high=0.5
+    )
     selective: bool = option(False, "Adam moves only Gaussians that a view of the step sees")
     log_every: int = option(10, "steps between lines in metrics.jsonl", low=1)
     rates: LearningRates = field(default_factory=LearningRates)

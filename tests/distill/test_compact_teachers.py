@@ -5,7 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from gaussians.distill.pipeline import Stage, compact_teacher_optimisation, is_compact, plan, waves
+from gaussians.distill.pipeline import (
+    Stage,
+    compact_teacher_optimisation,
+    is_compact,
+    plan,
+    teacher_optimisation,
+    waves,
+)
 from gaussians.distill.recipe import Dropout, Perturb, Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.variant_changes import having
@@ -55,6 +62,16 @@ def test_a_batch_of_the_students_is_no_work_of_theirs():
     views = [stats.view for stats in optimisation("dropout").steps()]
     batched = having(student__optimise__batch=2)(COMPACT)
     assert [stats.view for stats in optimisation("dropout", batched).steps()] == views
+
+
+@pytest.mark.parametrize("clearance", [0.0, 0.3])
+def test_the_space_they_keep_clear_is_the_teachers(clearance: float):
+    recipe = having(teachers__optimise__clearance=clearance, student__optimise__clearance=0.3 - clearance)(
+        COMPACT
+    )
+    vanilla = teacher_optimisation(plan(recipe, 6)[0], SCENE, recipe, torch.device("cpu"))
+    cleared = [training._free is not None for training in (vanilla, optimisation("dropout", recipe))]
+    assert cleared == [clearance > 0] * 2
 
 
 def binnings(recipe: Recipe) -> list[int]:

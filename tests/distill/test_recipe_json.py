@@ -45,6 +45,13 @@ def test_a_recipe_from_before_selective_adam_moves_all_gaussians() -> None:
     assert from_json(document) == Recipe()
 
 
+def test_a_recipe_from_before_free_space_clears_nothing() -> None:
+    document = to_json(Recipe())
+    for part in ("teachers", "student"):
+        assert document[part]["optimise"].pop("clearance") == 0.0
+    assert from_json(document) == Recipe()
+
+
 @pytest.mark.parametrize(
     ("document", "named"),
     [
