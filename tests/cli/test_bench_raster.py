@@ -105,20 +105,22 @@ def counted(bins: Bins, packed: np.ndarray, last: np.ndarray) -> tuple[int, int]
     forward = backward = 0
     for tile in range(len(bins.starts) - 1):
         left, top = 16 * (tile % bins.tiles_x), 16 * (tile // bins.tiles_x)
-        rows = min(16, HEIGHT - top)
+        rows, columns = min(16, HEIGHT - top), min(16, WIDTH - left)
         deepest = last[top : top + 16, left : left + 16].max()
-        through = np.ones((rows, 16))
+        through = np.ones((rows, columns))
         for place, rank in enumerate(bins.ranks[bins.starts[tile] : bins.starts[tile + 1]]):
-            x, y, a, b, c, log_opacity, reach = packed[rank, :7].astype(float)
-            inside = [j for j in range(rows) if abs(top + j + 0.5 - y) <= reach + 0.001]
-            forward += 16 * len(inside)
-            backward += 16 * len(inside) if place < deepest else 0
-            dy = (top + np.array(inside) + 0.5 - y)[:, None]
-            dx = left + np.arange(16) + 0.5 - x
+            x, y, a, b, c, log_opacity, x_reach, y_reach = packed[rank, :8].astype(float)
+            pairs = {j // 2 for j in range(rows) if abs(top + j + 0.5 - y) <= y_reach + 0.001}
+            halves = {i // 8 for i in range(16) if abs(left + i + 0.5 - x) <= x_reach + 0.001}
+            executed = 16 * len(pairs) * len(halves)
+            forward += executed
+            backward += executed if place < deepest else 0
+            dy = (top + np.arange(rows) + 0.5 - y)[:, None]
+            dx = left + np.arange(columns) + 0.5 - x
             power = a * dx**2 + b * dx * dy + c * dy**2 + log_opacity
             alpha = np.where(power >= EXPONENT_MIN, np.minimum(np.exp2(power), 0.999), 0)
-            after = through[inside] * (1 - alpha)
-            through[inside] = np.where((after > 1e-4) | (through[inside] < 0), after, -1)
+            after = through * (1 - alpha)
+            through = np.where((after > 1e-4) | (through < 0), after, -1)
             if place % 16 == 15 and (through < 0).all():
                 break
     return forward, backward

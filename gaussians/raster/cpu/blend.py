@@ -1,9 +1,10 @@
 """Alpha blending of sorted 2-D Gaussians, tile by tile, and its gradient.
 
 How it is fast. A worker keeps its tile's state in planes of 256 floats, aligned to cache lines; rows.py runs
-over whole rows of 16 pixels as vectors. Rows outside the box where alpha reaches 1/255 are skipped. Workers
-draw the next tile from an atomic counter, largest first: each tile is computed by one worker alone, so the
-result does not depend on who drew it.
+over vectors of 2 x 8 pixels. Those outside the box where alpha reaches 1/255 are skipped. Gaussians lie in
+memory by depth and are read by tile, so they are fetched some turns ahead. Workers draw the next tile from an
+atomic counter, largest first: each tile is computed by one worker alone, so the result does not depend on who
+drew it.
 
 The backward pass goes back to front and sums, for each (tile, Gaussian), moments of the gradient over the
 pixels; they are added up per Gaussian in a fixed order afterwards. No atomics, bitwise repeatable.
@@ -23,14 +24,18 @@ from gaussians.kernels import FASTMATH, fetch_add
 from gaussians.raster.constants import TILE_SIZE
 from gaussians.raster.cpu.rows import (
     COLOR,
+    EXTENT_X,
     EXTENT_Y,
     EXTRA_X,
     EXTRA_Y,
     LAST,
+    LEFT,
     LOG_OPACITY,
     PIXELS,
     RGB,
+    RIGHT,
     S0,
+    SPAN,
     SUFFIX,
     SX,
     SXX,
@@ -47,6 +52,7 @@ from gaussians.raster.cpu.rows import (
     backward_rows,
     forward_rows,
     lets_through,
+    prefetch,
 )
 
 F32 = np.float32
@@ -54,6 +60,7 @@ TILE = TILE_SIZE
 ZERO, HALF, ONE = F32(0.0), F32(0.5), F32(1.0)
 LOG2E = F32(1.4426950408889634)
 EXIT_CHECK = 16  # Gaussians between looks whether the whole tile is finished
+AHEAD = 8  # Gaussians: so far ahead in the list the next ones are fetched into the cache
 T_PLANE, LAST_PLANE = TRANSMITTANCE * PIXELS, LAST * PIXELS
 SUFFIX_PLANE, RGB_PLANE = SUFFIX * PIXELS, RGB * PIXELS
 
@@ -64,7 +71,7 @@ def pack(order, means2d, conics, opacities, extents, colors, packed):
 
     Args:
         order [V] int32, means2d [N, 2], conics [N, 3], opacities [N], extents [N, 2], colors [N, 3 or 4].
-        packed: [V, 12], written.
+        packed: [V, 16], written.
     """
     for rank in numba.prange(order.shape[0]):
         n = order[rank]
@@ -73,7 +80,7 @@ def pack(order, means2d, conics, opacities, extents, colors, packed):
         packed[rank, B] = -LOG2E * conics[n, 1]
         packed[rank, C] = -HALF * LOG2E * conics[n, 2]
         packed[rank, LOG_OPACITY] = F32(math.log2(opacities[n]))
-        packed[rank, EXTENT_Y] = extents[n, 1]
+        packed[rank, EXTENT_X], packed[rank, EXTENT_Y] = extents[n, 0], extents[n, 1]
         for channel in range(colors.shape[1]):
             packed[rank, COLOR + channel] = colors[n, channel]
 
@@ -87,12 +94,36 @@ def aligned_floats(count: int) -> np.ndarray:
 
 
 @numba.njit(fastmath=FASTMATH)
-def row_range(packed, rank, top, rows):
-    """Rows of the tile, end excluded, whose pixel centres lie within the Gaussian's reach."""
-    # Half a pixel to the centre of a row; a thousandth against rounding, which would drop a pixel.
-    low = packed[rank, Y] - packed[rank, EXTENT_Y] - F32(top) - F32(0.501)
-    high = packed[rank, Y] + packed[rank, EXTENT_Y] - F32(top) - F32(0.499)
-    return np.int64(math.ceil(max(low, ZERO))), np.int64(math.floor(min(high, F32(rows - 1)))) + 1
+def reach(packed, rank, left, top, rows):
+    """Pairs of the tile's rows, end excluded, and halves of its columns, that the Gaussian reaches.
+
+    All three are 0 where it reaches none.
+    """
+    # Half a pixel to the centre of a pixel; a thousandth against rounding, which would drop one.
+    x, y = packed[rank, X] - F32(left), packed[rank, Y] - F32(top)
+    x_reach, y_reach = packed[rank, EXTENT_X], packed[rank, EXTENT_Y]
+    first_row = np.int64(math.ceil(max(y - y_reach - F32(0.501), ZERO)))
+    last_row = np.int64(math.floor(min(y + y_reach - F32(0.499), F32(rows - 1))))
+    first_column = np.int64(math.ceil(max(x - x_reach - F32(0.501), ZERO)))
+    last_column = np.int64(math.floor(min(x + x_reach - F32(0.499), F32(TILE - 1))))
+    if first_row > last_row or first_column > last_column:
+        return np.int64(0), np.int64(0), np.int64(0)
+    halves = LEFT * (first_column < SPAN) + RIGHT * (last_column >= SPAN)
+    return first_row // 2, last_row // 2 + 1, np.int64(halves)
+
+
+@numba.njit
+def pixel(j, i):
+    """Where the planes of a tile's state hold the pixel of row j and column i: see rows.py."""
+    return (j // 2) * (2 * TILE) + (i // SPAN) * TILE + (j % 2) * SPAN + i % SPAN
+
+
+@numba.njit
+def close_beyond(state, rows, columns):
+    """Let the pixels of a tile count as finished that lie beyond the image."""
+    for j in range(TILE):
+        for i in range(columns if j < rows else 0, TILE):
+            state[T_PLANE + pixel(j, i)] = -ONE
 
 
 @cache
@@ -107,7 +138,7 @@ def forward_kernel(channels: int) -> Any:
         """Blend all tiles front to back.
 
         Args:
-            packed [V, 12], starts [tiles + 1], ranks [M]: from `pack` and `fill_tiles`.
+            packed [V, 16], starts [tiles + 1], ranks [M]: from `pack` and `fill_tiles`.
             schedule [tiles] int64: the order in which tiles are worked on.
             background [channels]: what lies behind.
             image [H, W, channels], transmittance [H, W]: written.
@@ -126,19 +157,22 @@ def forward_kernel(channels: int) -> Any:
                 rows, columns = min(TILE, height - top), min(TILE, width - left)
                 state[:] = ZERO
                 state[T_PLANE : T_PLANE + PIXELS] = ONE
-                # Pixels beyond the image count as finished.
-                for j in range(rows, TILE):
-                    state[T_PLANE + j * TILE : T_PLANE + (j + 1) * TILE] = -ONE
+                if rows < TILE or columns < TILE:
+                    close_beyond(state, rows, columns)
                 begin = starts[tile]
                 for place in range(begin, starts[tile + 1]):
                     rank = np.int64(ranks[place])
-                    first, end = row_range(packed, rank, top, rows)
-                    forward_rows(CHANNELS, packed, rank, state, left, top, first, end, place - begin + 1)
+                    prefetch(packed, np.int64(ranks[min(place + AHEAD, ranks.shape[0] - 1)]))
+                    first, end, halves = reach(packed, rank, left, top, rows)
+                    if halves > 0:
+                        forward_rows(
+                            CHANNELS, packed, rank, state, left, top, first, end, halves, place - begin + 1
+                        )
                     if (place - begin) % EXIT_CHECK == EXIT_CHECK - 1 and not lets_through(state):
                         break
                 for j in range(rows):
                     for i in range(columns):
-                        p = j * TILE + i
+                        p = pixel(j, i)
                         t = abs(state[T_PLANE + p])
                         transmittance[top + j, left + i] = t
                         last[top + j, left + i] = np.int32(state[LAST_PLANE + p])
@@ -182,7 +216,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                 deepest = 0
                 for j in range(rows):
                     for i in range(columns):
-                        p = j * TILE + i
+                        p = pixel(j, i)
                         t = transmittance[top + j, left + i]
                         v_transmittance = -v_alpha[top + j, left + i]
                         for channel in range(CHANNELS):
@@ -198,11 +232,15 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                     moments[slots[place], :] = ZERO
                 for place in range(begin + deepest - 1, begin - 1, -1):
                     rank = np.int64(ranks[place])
-                    first, end = row_range(packed, rank, top, rows)
-                    backward_rows(
-                        CHANNELS, EXTRA, packed, rank, state, left, top, first, end, place - begin + 1,
-                        moments, np.int64(slots[place]),
-                    )  # fmt: skip
+                    prefetch(packed, np.int64(ranks[max(place - AHEAD, 0)]))
+                    first, end, halves = reach(packed, rank, left, top, rows)
+                    if halves > 0:
+                        backward_rows(
+                            CHANNELS, EXTRA, packed, rank, state, left, top, first, end, halves,
+                            place - begin + 1, moments, np.int64(slots[place]),
+                        )  # fmt: skip
+                    else:
+                        moments[slots[place], :] = ZERO
 
     return blend_backward
 

@@ -184,8 +184,8 @@ def empty_moments(count: int) -> Array:
 def packed_rows(
     bins: Bins, means2d: Array, conics: Array, opacities: Array, extents: Array, colors: Array
 ) -> Array:
-    """[V, 12] rows for the blending kernels."""
-    packed = np.empty((len(bins.order), PACKED), np.float32)
+    """[V, 16] rows for the blending kernels, each a cache line."""
+    packed = torch.empty(len(bins.order), PACKED).numpy()
     pack(bins.order, means2d, conics, opacities, extents, colors, packed)
     return packed
 

@@ -139,11 +139,11 @@ class Lanes:
 
     def at_most(self, bound: "Lanes | float") -> "Lanes":
         """The smaller of each lane and `bound`."""
-        return (self <= bound).where(self, bound)
+        return (self < bound).where(self, bound)
 
     def at_least(self, bound: "Lanes | float") -> "Lanes":
         """The larger of each lane and `bound`."""
-        return (self >= bound).where(self, bound)
+        return (self > bound).where(self, bound)
 
     def ceil(self) -> "Lanes":
         """Rounded up."""
