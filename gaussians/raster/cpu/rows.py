@@ -260,27 +260,30 @@ def _backward(
     builder, sums = half.splat.builder, gradient.sums
     power = half.power(dy)
     drawn = (power >= EXPONENT_MIN) & (planes[LAST].load() >= place)
-    alpha = drawn.where(power.exp2().at_most(ALPHA_MAX), 0.0)
-    remains = (1.0 - alpha).reciprocal()
-    t = planes[TRANSMITTANCE].load() * remains
-    weight = alpha * t
-    toward = constant(builder, 0.0)
-    for channel, color in enumerate(colors):
-        v = planes[RGB + channel].load()
-        toward = v.times_plus(color, toward)
-        sums.add_product(gradient.colors + channel, weight, v)
-    suffix = planes[SUFFIX].load()
-    # At the clamp alpha no longer depends on the exponent.
-    slope = (power <= EXPONENT_MAX).where(alpha, 0.0)
-    v_power = slope * (toward * t - suffix * remains)
-    planes[TRANSMITTANCE].store(t)
-    planes[SUFFIX].store(weight.times_plus(toward, suffix))
-    v_dy = v_power * dy
-    sums.add_product(0, v_dy, dy)
-    sums.add(3 + 2 * index, v_power)
-    sums.add(4 + 2 * index, v_dy)
-    if gradient.kind == "absgrad":
-        sums.add(1, abs(v_power * half.splat.b.times_plus(dy, half.a_dx * 2.0)))
-        sums.add(2, abs(v_power * (half.splat.c * 2.0).times_plus(dy, half.b_dx)))
-    elif gradient.kind == "count":
-        sums.add(1, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
+    # Not so in corners of the box and behind finished pixels. Forward, where vectors cost less, this gains
+    # nothing.
+    with builder.if_then(drawn.any()):
+        alpha = drawn.where(power.exp2().at_most(ALPHA_MAX), 0.0)
+        remains = (1.0 - alpha).reciprocal()
+        t = planes[TRANSMITTANCE].load() * remains
+        weight = alpha * t
+        toward = constant(builder, 0.0)
+        for channel, color in enumerate(colors):
+            v = planes[RGB + channel].load()
+            toward = v.times_plus(color, toward)
+            sums.add_product(gradient.colors + channel, weight, v)
+        suffix = planes[SUFFIX].load()
+        # At the clamp alpha no longer depends on the exponent.
+        slope = (power <= EXPONENT_MAX).where(alpha, 0.0)
+        v_power = slope * (toward * t - suffix * remains)
+        planes[TRANSMITTANCE].store(t)
+        planes[SUFFIX].store(weight.times_plus(toward, suffix))
+        v_dy = v_power * dy
+        sums.add_product(0, v_dy, dy)
+        sums.add(3 + 2 * index, v_power)
+        sums.add(4 + 2 * index, v_dy)
+        if gradient.kind == "absgrad":
+            sums.add(1, abs(v_power * half.splat.b.times_plus(dy, half.a_dx * 2.0)))
+            sums.add(2, abs(v_power * (half.splat.c * 2.0).times_plus(dy, half.b_dx)))
+        elif gradient.kind == "count":
+            sums.add(1, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
