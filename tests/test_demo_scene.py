@@ -70,7 +70,8 @@ def test_cameras_are_those_of_the_script_and_rigid():
     given = transforms()
     intrinsics = [given[key] for key in ("fl_x", "fl_y", "cx", "cy", "w", "h")]
     assert intrinsics == [FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2, WIDTH, HEIGHT]
-    np.testing.assert_array_equal(poses(), np.array(orbit()))
+    # Processors differ in the last bit of sines and of products of matrices.
+    np.testing.assert_allclose(poses(), np.array(orbit()), rtol=0, atol=1e-14)
     for pose in poses():
         np.testing.assert_allclose(pose[:3, :3].T @ pose[:3, :3], np.eye(3), atol=1e-12)
         assert np.linalg.det(pose[:3, :3]) > 0
