@@ -13,8 +13,8 @@ _NEVER = 1_000_000  # steps; longer than any run
 # twice the rates that 3DGS takes for 30 000 steps are worth up to 0.14 dB (docs/method.md).
 _STUDENT_RATES = LearningRates(log_scales=1e-2, sh0=5e-3, shN=2.5e-4)
 
-# What hovers before the cameras mends one photo's exposure and spoils held-out views beside it: to clear a
-# tenth of the way to what is nearest is worth 1 to 2.8 dB on half of south-building's, none lost elsewhere.
+# What hovers before the cameras mends one photo's exposure and spoils held-out views beside it. Cleared is a
+# tenth of the way to what is nearest: less leaves some of it, more costs other scenes (docs/trials.md).
 _CLEARANCE = 0.1
 
 # To see the whole pipeline at work, on any machine: a minute on the demo scene. Too short for opacity resets.

@@ -1,7 +1,7 @@
 """Where nothing can be, as photographers stood and walked there.
 
 A few large Gaussians right before a camera mend the exposure of its photo and darken held-out views beside
-it: three of south-building's 16 came out at 8 to 13 dB.
+it: three of south_building's 16 came out at 8 to 15 dB in one teacher or another (docs/trials.md).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gaussians.camera import Camera, neighbours
 
-_EVERY = 100  # steps: less than a Gaussian takes to become fog; to look takes a fraction of one step
+_EVERY = 100  # steps: as often as models grow; to look takes a fraction of one step
 _POINTS = 10_000  # looked at by each camera: a second for 2000 of them
 _NEAREST = 1.0  # % of the points that a camera sees may be nearer: outliers of structure from motion
 _FEWEST = 20  # points that a camera must see to say what is near
