@@ -260,8 +260,8 @@ def _backward(
     builder, sums = half.splat.builder, gradient.sums
     power = half.power(dy)
     drawn = (power >= EXPONENT_MIN) & (planes[LAST].load() >= place)
-    # Nothing is drawn in corners of the box and behind finished pixels. Forward, where a vector costs less, to
-    # skip such ones gained nothing.
+    # Nothing is drawn in corners of the box and behind finished pixels. Forward, where a vector costs less,
+    # to skip such ones gained nothing.
     with builder.if_then(drawn.any()):
         alpha = drawn.where(power.exp2().at_most(ALPHA_MAX), 0.0)
         remains = (1.0 - alpha).reciprocal()
