@@ -103,6 +103,8 @@ def run(arguments: list[str]) -> int:
         else:
             results["train"] = bench_train(scene, device)
             print_whole(_train_table(results["train"]))
+            if "beside_gsplat" in results["train"]:
+                console.print(_gsplat_line(results["train"]["beside_gsplat"]), markup=False)
     if flags.what == "scale":
         results["scale"] = {"steps": bench_scale(device), "views": bench_views()}
         print_whole(_scale_table(results["scale"]["steps"]))
@@ -162,6 +164,14 @@ def _train_table(train: dict[str, Any]) -> Table:
     for part, milliseconds in train["parts_ms"].items():
         table.add_row(part.replace("_", " "), f"{milliseconds:.2f}")
     return table
+
+
+def _gsplat_line(beside: dict[str, float]) -> str:
+    ratio = beside["gsplat_ms"] / beside["ours_ms"]
+    return (
+        f"without growth a step takes {beside['ours_ms']:.2f} ms, a plain trainer over gsplat "
+        f"{beside['gsplat_ms']:.2f} ms, {ratio:.1f} times as long"
+    )
 
 
 def _scale_table(lines: list[dict[str, Any]]) -> Table:

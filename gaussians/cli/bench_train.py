@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from gaussians.cli.bench_gsplat import beside_gsplat
 from gaussians.cli.peaks import waiting
 from gaussians.distill.presets import recipe
 from gaussians.raster.cpu.functions import Bins, Harmonics, Project
@@ -42,6 +43,8 @@ def bench_train(
 ) -> dict[str, Any]:
     """Train the preview recipe's vanilla teacher: steps a second, and mean ms of each part of a step.
 
+    On a GPU also what a step without growth takes then, by us and by gsplat.
+
     The rate is taken without the clocks of the parts, which on a GPU have to wait for it.
 
     Args:
@@ -75,7 +78,10 @@ def bench_train(
             stack.enter_context(_timed(owner, name, part, watch))
         watch.time(OTHER, lambda: _train(training, steps))()
     camera = scene.train[0].camera
-    return {
+    beside = {}
+    if device.type == "cuda":
+        beside["beside_gsplat"] = beside_gsplat(training.gaussians(), scene.train, scene.extent, device)
+    return beside | {
         "scene": scene.name,
         "width": camera.width,
         "height": camera.height,

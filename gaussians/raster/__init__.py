@@ -41,6 +41,7 @@ def rasterize(
     render_mode: str = "RGB",
     absgrad: bool = False,
     packed: bool = False,
+    trusted: bool = False,
     backend: str = "auto",
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Render N Gaussians into C pinhole cameras, differentiably.
@@ -62,6 +63,8 @@ def rasterize(
         render_mode: "RGB"; "D" accumulated or "ED" expected depth; "RGB+D", "RGB+ED": depth as last channel.
         absgrad: also sum absolute 2-D gradients, into meta["means2d"].absgrad [C, N, 2] when backward runs.
         packed: gsplat's memory-speed trade-off; results are those of the unpacked meta only if False.
+        trusted: that no tensor holds NaN or infinity is known: on CUDA they are not looked at, which takes as
+            long as projecting. The CPU looks all the same.
         backend: "auto", "cpu", "cuda" or "reference".
 
     Returns:
@@ -77,7 +80,7 @@ def rasterize(
     return _backend(backend, means).rasterize(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
-        backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad, packed=packed,
+        backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad, packed=packed, trusted=trusted,
     )  # fmt: skip
 
 

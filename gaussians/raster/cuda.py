@@ -8,6 +8,7 @@ differences of 1e-5 relative.
 import functools
 import importlib
 import importlib.util
+import sys
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gaussians.errors import BackendUnavailableError
-from gaussians.raster import reference
+from gaussians.raster import cuda_stages, reference
 from gaussians.raster.checks import check_inputs, check_pixel_weights, whole
 from gaussians.raster.constants import TILE_SIZE
 
@@ -45,6 +46,7 @@ def rasterize(
     render_mode: str = "RGB",
     absgrad: bool = False,
     packed: bool = False,
+    trusted: bool = False,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Render as `gaussians.raster.rasterize` does.
 
@@ -59,10 +61,10 @@ def rasterize(
     finite = check_inputs(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
-        backgrounds=backgrounds, render_mode=render_mode, wait=False,
+        backgrounds=backgrounds, render_mode=render_mode, wait=False, trusted=trusted,
     )  # fmt: skip
-    colors = whole(colors)
-    channels = (colors.shape[-1] if render_mode.startswith("RGB") else 0) + render_mode.endswith("D")
+    own = colors.shape[-1] if isinstance(colors, Tensor) else 3
+    channels = (own if render_mode.startswith("RGB") else 0) + render_mode.endswith("D")
     if absgrad and channels > _CHANNELS_AT_ONCE:
         # Each pass would overwrite the absolute gradient with that of its own channels.
         raise ValueError(f"absgrad: {channels} channels, at most {_CHANNELS_AT_ONCE} on CUDA")
@@ -75,8 +77,14 @@ def rasterize(
             sh_degree=sh_degree, backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad,
         )  # fmt: skip
     try:
+        if render_mode == "RGB" and not packed and channels in cuda_stages.CHANNELS:
+            settings = cuda_stages.Settings(width, height, near_plane, far_plane, eps2d, absgrad)
+            return cuda_stages.render(
+                _compiled(), means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, backgrounds,
+                settings,
+            )  # fmt: skip
         render, alpha, meta = gsplat.rasterization(
-            means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+            means, quats, scales, opacities, whole(colors), viewmats, Ks, width, height,
             near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree, packed=packed,
             tile_size=TILE_SIZE, backgrounds=None if packed else backgrounds, render_mode=render_mode,
             absgrad=absgrad,
@@ -120,17 +128,17 @@ def blend_weights(
     total, count = torch.zeros_like(opacities), torch.zeros_like(opacities)
     if not len(means):
         return total, count
-    gaussians = [tensor.detach() for tensor in (means, quats, scales, opacities)]
+    means, quats, scales, opacities = (tensor.detach() for tensor in (means, quats, scales, opacities))
+    settings = cuda_stages.Settings(width, height, near_plane, far_plane, eps2d, absgrad=False)
     # One camera at a time bounds the memory.
     for camera, (viewmat, K) in enumerate(zip(viewmats.detach().split(1), Ks.detach().split(1), strict=True)):
         # gsplat returns no weights, but the gradient of the summed image with respect to a Gaussian's
         # constant colour is the sum of its weights.
         constant = means.new_zeros(len(means), 1).requires_grad_()
         with torch.enable_grad():
-            image, _, meta = gsplat.rasterization(
-                *gaussians, constant, viewmat, K, width, height,
-                near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, packed=False, tile_size=TILE_SIZE,
-            )  # fmt: skip
+            image, _, meta = cuda_stages.render(
+                _compiled(), means, quats, scales, opacities, constant, viewmat, K, None, None, settings
+            )
             counted = image if pixel_weights is None else image[0, :, :, 0] * pixel_weights[camera]
             (weights,) = torch.autograd.grad(counted.sum(), constant)
         total += weights[:, 0]
@@ -182,6 +190,11 @@ def unavailable_reason() -> str | None:
     if not cpp_extension.is_ninja_available():
         return "no ninja to compile gsplat's kernels with; pip install ninja"
     return None
+
+
+def _compiled() -> Any:
+    """gsplat's compiled module, once `_gsplat` has loaded it."""
+    return sys.modules["gsplat.cuda._backend"]._C
 
 
 def _gsplat(device: torch.device) -> ModuleType:

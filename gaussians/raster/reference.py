@@ -72,8 +72,9 @@ def rasterize(
     render_mode: str = "RGB",
     absgrad: bool = False,
     packed: bool = False,
+    trusted: bool = False,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """Render as `gaussians.raster.rasterize` does; `packed` is accepted and changes nothing.
+    """Render as `gaussians.raster.rasterize` does; `packed` and `trusted` change nothing.
 
     Raises:
         ValueError: shapes, types or settings that do not fit.

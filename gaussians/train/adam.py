@@ -1,8 +1,8 @@
-"""Adam as one fused kernel per parameter, for all rows or for the visible ones only."""
+"""Adam, fused: a kernel call a parameter on the CPU, and one for all parameters together on CUDA."""
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from torch.optim.adam import adam as torch_adam
 
 from gaussians.train import adam_kernels as kernels
-from gaussians.train.triton_kernels import triton_kernels
+from gaussians.triton_kernels import triton_kernels
 
 
 class FusedAdam(torch.optim.Optimizer):
     """Adam (Kingma & Ba 2015), the same numbers as torch.optim.Adam's, without weight decay or AMSGrad.
 
-    State per parameter: exp_avg and exp_avg_sq of its shape, and step, a float32 scalar tensor: what gsplat's
-    strategies edit when they add and remove Gaussians.
+    State per parameter: exp_avg and exp_avg_sq of its shape, which gsplat's strategies edit when they add and
+    remove Gaussians, and step, a float32 scalar tensor on the CPU.
 
     Float32 on the CPU goes through our kernels: 26 000 x 59 numbers in 0.5 ms on two cores, against 0.7 ms
-    for PyTorch's own fused kernel and 2 ms for its default. The visible rows of float32 on CUDA go through a
-    Triton kernel where there is Triton. Everything else goes through PyTorch's.
+    for PyTorch's own fused kernel and 2 ms for its default. Float32 on CUDA goes through a Triton kernel
+    where there is Triton. Everything else goes through PyTorch's.
     """
 
     # The undecorated method: PyTorch's decorator imports its compiler, 0.8 s of every start, for nothing.
@@ -52,61 +52,85 @@ class FusedAdam(torch.optim.Optimizer):
         Raises:
             ValueError: `visible` does not fit a parameter.
         """
+        step_together([self], visible)
+
+    def pending(self) -> Iterable[tuple[Tensor, dict[str, Any], dict[str, Any]]]:
+        """Parameters that have a gradient, each with its state and its group's settings."""
         for group in self.param_groups:
             for param in group["params"]:
                 if param.grad is not None:
-                    self._update(param, param.grad, group, visible)
-
-    def _update(self, param: Tensor, gradient: Tensor, group: dict[str, Any], visible: Tensor | None) -> None:
-        if visible is not None and visible.shape != param.shape[:1]:
-            raise ValueError(
-                f"visible {tuple(visible.shape)} does not fit the parameter {tuple(param.shape)}"
-            )
-        state = self._initialised(param)
-        arrays = (param, gradient, state["exp_avg"], state["exp_avg_sq"])
-        ours = all(array.dtype == torch.float32 and array.is_contiguous() for array in arrays)
-        if ours and param.device.type == "cpu":
-            _update_on_cpu(arrays, state["step"], group, visible)
-        elif visible is None:
-            _update_by_torch(arrays, state["step"], group)
-        elif ours and (fused := _rows_on_gpu(param.device)) is not None:
-            state["step"] += 1
-            fused.update_rows(arrays, state["step"], visible, group["lr"], group["betas"], group["eps"])
-        else:
-            index = visible.nonzero()[:, 0]  # on a GPU this waits
-            gathered = tuple(array[index] for array in arrays)
-            _update_by_torch(gathered, state["step"], group)
-            for whole, part in zip(arrays, gathered, strict=True):
-                whole[index] = part
+                    yield param, self._initialised(param), group
 
     def _initialised(self, param: Tensor) -> dict[str, Any]:
-        """The parameter's state, with its step count where PyTorch's kernel wants it."""
+        """The parameter's state."""
         state = self.state[param]
         if "exp_avg" not in state:
             state["step"] = 0
             state["exp_avg"] = torch.zeros_like(param, memory_format=torch.preserve_format)
             state["exp_avg_sq"] = torch.zeros_like(param, memory_format=torch.preserve_format)
-        # A checkpoint may bring it back as a number, or on the CPU.
-        state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device=param.device)
+        # A checkpoint may bring it back as a number.
+        state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device="cpu")
         return state
 
 
+@torch.no_grad()
+def step_together(optimizers: Iterable[FusedAdam], visible: Tensor | None = None) -> None:
+    """The same as `step` of each, in fewer calls where that can be.
+
+    Args:
+        optimizers: of parameters that may differ in all but their rows.
+        visible: as for `FusedAdam.step`.
+
+    Raises:
+        ValueError: `visible` does not fit a parameter.
+    """
+    together: dict[tuple[torch.device, tuple[float, float], float, int], list[tuple[Any, ...]]] = {}
+    for optimizer in optimizers:
+        for param, state, group in optimizer.pending():
+            if visible is not None and visible.shape != param.shape[:1]:
+                raise ValueError(
+                    f"visible {tuple(visible.shape)} does not fit the parameter {tuple(param.shape)}"
+                )
+            assert param.grad is not None, "pending means that"
+            arrays = (param, param.grad, state["exp_avg"], state["exp_avg_sq"])
+            ours = all(array.dtype == torch.float32 and array.is_contiguous() for array in arrays)
+            if ours and param.device.type == "cpu":
+                _update_on_cpu(arrays, state["step"], group, visible)
+            elif ours and _on_gpu(param.device) is not None:
+                key = (param.device, group["betas"], group["eps"], len(param) if param.dim() else 1)
+                together.setdefault(key, []).append((*arrays, *_factors(state["step"], group)))
+            elif visible is None:
+                _update_by_torch(arrays, state["step"], group)
+            else:
+                _update_rows_by_torch(arrays, state["step"], group, visible)
+    for (device, betas, eps, _), updates in together.items():
+        fused = _on_gpu(device)
+        assert fused is not None, "as it was above"
+        fused.update([fused.Update(*each) for each in updates], visible, betas, eps)
+
+
 @functools.cache
-def _rows_on_gpu(device: torch.device) -> ModuleType | None:
-    """The kernels that update visible rows only, without a wait; None where there are none."""
-    return triton_kernels("adam_triton", device, "Adam gathers the rows it updates")
+def _on_gpu(device: torch.device) -> ModuleType | None:
+    """The kernel for a GPU's parameters, which never waits; None where there is none."""
+    return triton_kernels("gaussians.train.adam_triton", device, "Adam takes PyTorch's kernels")
+
+
+def _factors(step: Tensor, group: dict[str, Any]) -> tuple[float, float]:
+    """The learning rate over the mean's bias correction, and one over the root of the mean square's.
+
+    Counts the step.
+    """
+    step += 1
+    count, (beta1, beta2) = step.item(), group["betas"]
+    return group["lr"] / (1 - beta1**count), 1 / math.sqrt(1 - beta2**count)
 
 
 def _update_on_cpu(
     arrays: tuple[Tensor, ...], step: Tensor, group: dict[str, Any], visible: Tensor | None
 ) -> None:
     """Update parameter, (gradient,) mean and mean square in place, by our kernels."""
-    step += 1
-    count, (beta1, beta2) = step.item(), group["betas"]
-    numbers = (
-        *(1 - beta1, beta2, 1 - beta2),
-        *(group["lr"] / (1 - beta1**count), 1 / math.sqrt(1 - beta2**count), group["eps"]),
-    )
+    beta1, beta2 = group["betas"]
+    numbers = (1 - beta1, beta2, 1 - beta2, *_factors(step, group), group["eps"])
     param, gradient, mean, square = (array.detach().numpy().reshape(-1) for array in arrays)
     singles = map(np.float32, numbers)  # kernels compute in the type of their numbers
     if visible is None:
@@ -115,13 +139,13 @@ def _update_on_cpu(
         kernels.update_rows(param, gradient, mean, square, visible.numpy(), *singles)
 
 
-def _update_by_torch(arrays: tuple[Tensor, ...], step: Tensor, group: dict[str, Any]) -> None:
+def _update_by_torch(arrays: Sequence[Tensor], step: Tensor, group: dict[str, Any]) -> None:
     """As `_update_on_cpu`, on any device and in any type."""
     beta1, beta2 = group["betas"]
     torch_adam(
         *([array] for array in arrays),
         max_exp_avg_sqs=[],
-        state_steps=[step],
+        state_steps=[step.to(arrays[0].device, copy=True)],  # where PyTorch's kernel wants it
         fused=True,
         amsgrad=False,
         beta1=beta1,
@@ -131,3 +155,15 @@ def _update_by_torch(arrays: tuple[Tensor, ...], step: Tensor, group: dict[str, 
         eps=group["eps"],
         maximize=False,
     )
+    step += 1
+
+
+def _update_rows_by_torch(
+    arrays: Sequence[Tensor], step: Tensor, group: dict[str, Any], visible: Tensor
+) -> None:
+    """The same for the visible rows only. On a GPU this waits."""
+    index = visible.nonzero()[:, 0]
+    gathered = tuple(array[index] for array in arrays)
+    _update_by_torch(gathered, step, group)
+    for whole, part in zip(arrays, gathered, strict=True):
+        whole[index] = part

@@ -1,14 +1,15 @@
-"""Adam's update of the visible rows on CUDA: one kernel a parameter, that reads and writes these rows only.
+"""Adam on CUDA: one kernel for all parameters, which moves all rows or the visible ones only.
 
-The numbers are those of adam_kernels. Nothing here waits for the GPU: which rows are visible, and the step
-count that the bias corrections follow from, stay there. Import where Triton is installed only: torch brings
-it on Linux.
+The numbers are those of adam_kernels. Nothing here waits for the GPU: which rows are visible stays there.
+One launch instead of one a parameter, as launches are what steps of a small model spend their time with.
+Import where Triton is installed only: torch brings it on Linux.
 """
 
-# pyright: reportMissingImports=false
-# (Triton exists for Linux only.)
+# pyright: reportMissingImports=false, reportCallIssue=false
+# (Triton exists for Linux only, and the length of a launch's arguments is not to be inferred.)
 
-import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import triton
@@ -16,82 +17,79 @@ import triton.language as tl
 from torch import Tensor
 
 BLOCK = tl.constexpr(1024)  # numbers that a program takes
-_TERMS = tl.constexpr(8)  # of the series of (e^x - 1) / x, after 1; for x > -0.5 the next is below 1e-9
 
 
-def update_rows(
-    arrays: tuple[Tensor, ...],
-    step: Tensor,
-    visible: Tensor,
-    rate: float,
-    betas: tuple[float, float],
-    eps: float,
-) -> None:
-    """Update the visible rows of parameter, mean and mean square in place.
+class Update(NamedTuple):
+    """A parameter's part in a step.
+
+    Attributes:
+        param, gradient, mean, square: [N, ...] float32 and contiguous, of one shape.
+        step_size: the learning rate over the first moment's bias correction.
+        correction: one over the root of the second moment's.
+    """
+
+    param: Tensor
+    gradient: Tensor
+    mean: Tensor
+    square: Tensor
+    step_size: float
+    correction: float
+
+
+def update(updates: Sequence[Update], visible: Tensor | None, betas: tuple[float, float], eps: float) -> None:
+    """Move parameters, means and mean squares in place, those of all `updates` in one launch.
 
     Args:
-        arrays: parameter, gradient, mean and mean square, each [N, ...] float32 and contiguous.
-        step: [] float32, steps done with this one, on the same device.
-        visible: [N] bool, likewise.
-        rate: learning rate.
-        betas: Adam's, above 0.
-        eps: Adam's.
+        updates: of parameters with as many rows on one device.
+        visible: [N] bool on that device, rows to update; None: all.
+        betas, eps: Adam's.
     """
-    param, (beta1, beta2) = arrays[0], betas
-    size = param.numel()
-    with torch.cuda.device_of(param):  # Triton launches on the current one
-        adam_rows[(triton.cdiv(size, BLOCK.value),)](
-            *arrays,
-            visible=visible.contiguous().view(torch.uint8),
-            step=step,
-            rate=float(rate),  # as Triton would compile the kernel anew for the whole number 1
-            rate1=1 - beta1,
-            beta2=beta2,
-            rate2=1 - beta2,
-            log_beta1=math.log(beta1),
-            log_beta2=math.log(beta2),
-            eps=float(eps),
-            size=size,
-            width=size // max(1, len(param)),  # pyright: ignore[reportArgumentType] - Triton makes it constexpr
+    rows = len(updates[0].param)
+    if rows == 0:
+        return
+    widths = tuple(one.param.numel() // rows for one in updates)
+    blocks = sum(-(-rows * width // BLOCK.value) for width in widths)
+    with torch.cuda.device_of(updates[0].param):  # Triton launches on the current one
+        adam[(blocks,)](
+            *(tuple(column) for column in zip(*updates, strict=True)),
+            None if visible is None else visible.contiguous().view(torch.uint8),
+            *(1 - betas[0], betas[1], 1 - betas[1], eps),
+            rows,
+            widths=widths,  # pyright: ignore[reportArgumentType] - Triton makes it constexpr
         )
 
 
 def probe(device: torch.device) -> None:
     """Compile and run the kernel on a number; raises whatever Triton, compilers and drivers do."""
     numbers = torch.zeros(4, 1, device=device)
-    visible = torch.ones(1, dtype=torch.bool, device=device)
-    update_rows(tuple(numbers), torch.ones((), device=device), visible, 0.1, (0.9, 0.999), 1e-15)
+    for visible in (None, torch.ones(1, dtype=torch.bool, device=device)):
+        update([Update(*numbers.unbind(), 0.1, 1.0)], visible, (0.9, 0.999), 1e-15)
 
 
-@triton.jit
-def _missing(log_base, count):
-    """1 - base^count, for a base below 1, right to float32's last digits also where the power is near 1."""
-    x = log_base * count
-    near = tl.maximum(x, -0.5)
-    series = 1.0
-    for k in tl.static_range(_TERMS):  # pyright: ignore[reportGeneralTypeIssues] - Triton unrolls it
-        series = 1 + near * series / (_TERMS + 1 - k)
-    return tl.where(x > -0.5, -near * series, 1 - tl.exp(x))
-
-
-# Else Triton would compile it anew for sizes of 1 and for multiples of 16.
-@triton.jit(do_not_specialize=("size",))
-def adam_rows(
-    param, gradient, mean, square, visible, step, rate, rate1, beta2, rate2, log_beta1, log_beta2, eps, size,
-    width: tl.constexpr,
+# Else Triton would compile it anew for a single row and for multiples of 16. A kernel's argument can't be
+# called `params`: Triton 3.7's launch has a variable of that name.
+@triton.jit(do_not_specialize=("rows",))
+def adam(
+    values, gradients, means, squares, step_sizes, corrections, visible, rate1, beta2, rate2, eps, rows,
+    widths: tl.constexpr,
 ):  # fmt: skip
-    """A block of the flat arrays, whose rows have `width` numbers."""
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    seen = tl.load(visible + at // width, mask=at < size, other=0) != 0
-    g = tl.load(gradient + at, mask=seen, other=0)
-    m = tl.load(mean + at, mask=seen, other=0)
-    v = tl.load(square + at, mask=seen, other=0)
-    p = tl.load(param + at, mask=seen, other=0)
-    count = tl.load(step)
-    step_size = rate / _missing(log_beta1, count)
-    correction = 1 / tl.sqrt(_missing(log_beta2, count))
-    m += rate1 * (g - m)
-    v = beta2 * v + rate2 * g * g
-    tl.store(mean + at, m, mask=seen)
-    tl.store(square + at, v, mask=seen)
-    tl.store(param + at, p - step_size * m / (tl.sqrt(v) * correction + eps), mask=seen)
+    """A block of the flat arrays of one parameter, whose rows have so many numbers."""
+    block = tl.program_id(0)
+    first = 0  # block of the parameter at hand
+    for i in tl.static_range(len(values)):  # pyright: ignore[reportGeneralTypeIssues] - Triton unrolls it
+        blocks = tl.cdiv(rows * widths[i], BLOCK)
+        if (block >= first) & (block < first + blocks):
+            at = (block - first).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+            moves = at < rows.to(tl.int64) * widths[i]
+            if visible is not None:
+                moves = tl.load(visible + at // widths[i], mask=moves, other=0) != 0
+            g = tl.load(gradients[i] + at, mask=moves, other=0)
+            m = tl.load(means[i] + at, mask=moves, other=0)
+            v = tl.load(squares[i] + at, mask=moves, other=0)
+            p = tl.load(values[i] + at, mask=moves, other=0)
+            m += rate1 * (g - m)
+            v = beta2 * v + rate2 * g * g
+            tl.store(means[i] + at, m, mask=moves)
+            tl.store(squares[i] + at, v, mask=moves)
+            tl.store(values[i] + at, p - step_sizes[i] * m / (tl.sqrt(v) * corrections[i] + eps), mask=moves)
+        first += blocks

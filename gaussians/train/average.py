@@ -42,8 +42,9 @@ class WeightAverage:
             self._mean = {name: tensor.detach().clone() for name, tensor in tensors.items()}
             return
         weight = max(1 - self._decay, 1 / self._count)
-        for name, mean in self._mean.items():
-            mean.lerp_(tensors[name].detach(), weight)
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage] - as its optimizers do
+            list(self._mean.values()), [tensors[name] for name in self._mean], weight
+        )
 
     @property
     def mean(self) -> Mapping[str, Tensor] | None:

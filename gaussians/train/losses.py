@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gaussians.kernels import workers
 from gaussians.train import ssim_kernels as kernels
-from gaussians.train.triton_kernels import triton_kernels
+from gaussians.triton_kernels import triton_kernels
 
 
 class ColorLoss(NamedTuple):
@@ -121,7 +121,7 @@ def _fused_loss(device: torch.device) -> type[torch.autograd.Function] | None:
     """The fused kernels for a device; None where there are none."""
     if device.type == "cpu":
         return _FusedColorLoss
-    kernels = triton_kernels("ssim_triton", device, "colour loss without its fused kernels")
+    kernels = triton_kernels("gaussians.train.ssim_triton", device, "colour loss without its fused kernels")
     return None if kernels is None else kernels.TritonColorLoss
 
 

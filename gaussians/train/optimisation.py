@@ -132,6 +132,7 @@ class Optimisation:
         self._stream = stream
         self._objective = objective or PhotoObjective(views, recipe.ssim_weight, background, self.device)
         self._variation = variation
+        self._draws = variation is not None or recipe.random_background
         if refinement == "default":
             refinement = default_refinement(recipe.densify, extent)
         self._refinement = refinement
@@ -214,8 +215,8 @@ class Optimisation:
     def _step(self, logs: bool) -> StepStats:
         began = time.perf_counter()
         batch, step = self._batch, self.step
-        generators = {place: batch.generator(place, step, self.device) for place in batch.mine}
-        passes = [self._pass(batch.view(place, step), generators[place]) for place in batch.mine]
+        generators = {place: batch.generator(place, step, self.device) for place in batch.mine if self._draws}
+        passes = [self._pass(batch.view(place, step), generators.get(place), logs) for place in batch.mine]
         meta = batch.together(passes, self._parameters, self._absgrad)
         values = self._finite(batch.means(passes)) if logs else None
         rates = learning_rates(self.recipe.rates, self._extent, step, self.recipe.steps)
@@ -241,22 +242,26 @@ class Optimisation:
             self.keep(kept)
             self._batch.align(self._parameters, self._where, self.step)
 
-    def _pass(self, view: int, generator: torch.Generator) -> Pass:
-        """Add to the gradients those of a view's share of the mean loss."""
+    def _pass(self, view: int, generator: torch.Generator | None, looks: bool = True) -> Pass:
+        """Add to the gradients those of a view's share of the mean loss; `looks` for NaN on a GPU, too."""
         gaussians = self.live
-        rendered = self._render(gaussians, view, generator)
+        rendered = self._render(gaussians, view, generator, looks)
         terms = self._objective(rendered, view, self.step, gaussians)
         terms |= regularisers(gaussians, self.recipe, self._extent)
         if self._refinement is not None:
             self._refinement.before_backward(rendered.meta)
-        (torch.stack(list(terms.values())).sum() / self._batch.size).backward()
+        first, *more = terms.values()
+        total = torch.stack([first, *more]).sum() if more else first
+        (total if self._batch.size == 1 else total / self._batch.size).backward()
         return Pass({name: term.detach() for name, term in terms.items()}, rendered.meta)
 
-    def _render(self, gaussians: Gaussians, view: int, generator: torch.Generator) -> Rendered:
+    def _render(
+        self, gaussians: Gaussians, view: int, generator: torch.Generator | None, looks: bool
+    ) -> Rendered:
         if len(gaussians) == 0:
             raise TrainingError(f"{self._where}: no Gaussian is left; prune less")
         opacities, background = gaussians.opacities, None
-        if self._variation is not None:
+        if self._variation is not None and generator is not None:
             opacities = self._variation.opacities(opacities, self.step, generator)
         if self.recipe.random_background:
             background = torch.rand(3, generator=generator, device=self.device)
@@ -273,6 +278,7 @@ class Optimisation:
                 sh_degree=degree,
                 backgrounds=(self._background if background is None else background)[None],
                 absgrad=self._absgrad,
+                trusted=not looks,
                 backend=self._backend,
             )
         except SplatError as error:

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from gaussians.errors import TrainingError
 from gaussians.model import Gaussians
-from gaussians.train.adam import FusedAdam
+from gaussians.train.adam import FusedAdam, step_together
 
 FIELDS = {
     "means": "means",
@@ -57,11 +57,14 @@ class Parameters:
             rates: learning rates by name.
             visible: [N] bool, Gaussians to move; None: all.
         """
+        ours = []
         for name, optimizer in self.optimizers.items():
             assert isinstance(optimizer, FusedAdam)  # `optimizers` is as gsplat types it
             optimizer.param_groups[0]["lr"] = rates[name]
-            optimizer.step(visible=visible)
-            self.tensors[name].grad = None
+            ours.append(optimizer)
+        step_together(ours, visible)
+        for tensor in self.tensors.values():
+            tensor.grad = None
 
     def keep(self, mask: Tensor) -> None:
         """Remove all Gaussians, and their moments, but those where `mask` [N] is True."""

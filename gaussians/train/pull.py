@@ -1,5 +1,6 @@
 """How strongly images pull at the projected centres: what growth and perturbation go by."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,8 +27,7 @@ def pull(meta: dict[str, Any], absgrad: bool) -> tuple[Tensor, Tensor]:
         return meta[PULL]
     means2d, cameras = meta["means2d"], meta["n_cameras"]
     gradients = means2d.absgrad if absgrad else means2d.grad
-    half = torch.tensor([meta["width"] / 2 * cameras, meta["height"] / 2 * cameras], dtype=gradients.dtype)
-    half = to_device(half, gradients.device)
+    half = _half(meta["width"] * cameras, meta["height"] * cameras, gradients.dtype, gradients.device)
     norms = torch.linalg.vector_norm(gradients * half, dim=-1).sum(dim=0)
     return norms, (meta["radii"] > 0).all(dim=-1).sum(dim=0).to(norms.dtype)
 
@@ -36,3 +36,9 @@ def pulled_together(pulls: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
     """The meta dictionary of a step whose passes pulled so."""
     norms, seen = (torch.stack(parts).sum(dim=0) for parts in zip(*pulls, strict=True))
     return {PULL: (norms, seen)}
+
+
+@functools.cache  # as a copy to a GPU in each step takes longer than all the rest here
+def _half(width: int, height: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """[2] half of both."""
+    return to_device(torch.tensor([width / 2, height / 2], dtype=dtype), device)

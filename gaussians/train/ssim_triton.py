@@ -50,23 +50,27 @@ class TritonColorLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As `color_losses`, with a share of D-SSIM for each target."""
         height, width, _ = rendered.shape
+        # The kernels make means where it is known of how many; else sums, and the GPU counts.
+        share = 1 / (3 * height * width) if mask is None else 1.0
         # Floats, as Triton would compile a kernel anew for the whole number 1.
-        by_l1 = tuple(float(weight * (1 - mix)) for weight, mix in zip(weights, mixes, strict=True))
-        by_dssim = tuple(float(weight * mix) for weight, mix in zip(weights, mixes, strict=True))
-        # On the GPU where there is a mask; at least 1, as sums over no pixel are 0.
-        count = 3 * height * width if mask is None else (3 * mask.sum()).clamp(min=1)
+        by_l1 = tuple(float(share * weight * (1 - mix)) for weight, mix in zip(weights, mixes, strict=True))
+        by_dssim = tuple(float(share * weight * mix) for weight, mix in zip(weights, mixes, strict=True))
         with torch.cuda.device_of(rendered):  # Triton launches on the current one
             sums, gradient = _sums_and_gradient(
                 rendered.detach().contiguous(),
                 tuple(target.detach().contiguous() for target in targets),
                 None if mask is None else mask.contiguous().view(torch.uint8),
                 (by_l1, by_dssim),
+                share,
                 ctx.needs_input_grad[0],
             )
+        ctx.count = None
+        if mask is not None:
+            ctx.count = (3 * mask.sum()).clamp(min=1)  # as sums over no pixel are 0
+            sums = sums / ctx.count
         if gradient is not None:
             ctx.save_for_backward(gradient)
-            ctx.count = count
-        total, l1, dssim = (sums / count).split([1, len(targets), len(targets)])
+        total, l1, dssim = sums.split([1, len(targets), len(targets)])
         ctx.mark_non_differentiable(l1, dssim)
         return total[0], l1, dssim
 
@@ -74,7 +78,8 @@ class TritonColorLoss(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         """The kept gradient image, scaled."""
         (gradient,) = ctx.saved_tensors
-        return gradient * (grad_outputs[0] / ctx.count), None, None, None, None
+        slope = grad_outputs[0] if ctx.count is None else grad_outputs[0] / ctx.count
+        return gradient * slope, None, None, None, None
 
 
 def probe(device: torch.device) -> None:
@@ -83,7 +88,7 @@ def probe(device: torch.device) -> None:
     photo, mask = pixel.to(torch.uint8), torch.ones(1, 1, dtype=torch.uint8, device=device)
     with torch.cuda.device_of(pixel):
         for counted in (None, mask):
-            _sums_and_gradient(pixel, (photo,), counted, ((1.0,), (1.0,)), wants_gradient=True)
+            _sums_and_gradient(pixel, (photo,), counted, ((1.0,), (1.0,)), 1.0, wants_gradient=True)
 
 
 def _sums_and_gradient(
@@ -91,6 +96,7 @@ def _sums_and_gradient(
     targets: tuple[Tensor, ...],
     counted: Tensor | None,
     weights: tuple[tuple[float, ...], tuple[float, ...]],
+    share: float,
     wants_gradient: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """Run the passes.
@@ -100,11 +106,12 @@ def _sums_and_gradient(
         targets: T of [H, W, 3], float or uint8.
         counted: [H, W] uint8, not 0 where the pixel counts; None: everywhere.
         weights: ([T], [T]) of each target's Σ|x - y|, and of its Σ(1 - SSIM).
+        share: of these sums that is returned; not of the weighted one.
         wants_gradient: of the rendered image.
 
     Returns:
-        [1 + 2 T] the weighted sum of all, Σ|x - y| of each target, Σ(1 - SSIM) of each; and [H, W, 3] the
-        gradient of the first, None if it isn't wanted.
+        [1 + 2 T] the weighted sum of all, Σ|x - y| of each target, Σ(1 - SSIM) of each, both times the share;
+        and [H, W, 3] the gradient of the first, None if it isn't wanted.
     """
     height, width, _ = rendered.shape
     blocks = -(-3 * width // BLOCK.value)
@@ -113,7 +120,7 @@ def _sums_and_gradient(
     partials = rendered.new_empty(1 + 2 * len(targets), height * blocks)
     blur_statistics[grid](rendered, targets, counted, planes, *size)
     slopes = rendered.new_empty(2 + len(targets), height, 3 * width) if wants_gradient else None
-    compare[grid](rendered, targets, counted, planes, *weights, slopes, partials, *size)
+    compare[grid](rendered, targets, counted, planes, *weights, share, slopes, partials, *size)
     if slopes is None:
         return partials.sum(dim=1), None
     blurred, gradient = torch.empty_like(slopes), torch.empty_like(rendered)
@@ -184,7 +191,7 @@ def blur_statistics(rendered, targets, counted, planes, height, width):
 
 
 @triton.jit(do_not_specialize=_SIZES)
-def compare(rendered, targets, counted, planes, by_l1, by_dssim, slopes, partials, height, width):
+def compare(rendered, targets, counted, planes, by_l1, by_dssim, share, slopes, partials, height, width):
     """Pass 2: this program's part of each sum, into `partials` [1 + 2 T, programs]; and SSIM's slopes.
 
     The weighted slopes go into `slopes` [2 + T, H, 3 W], where there is one: by μ, by q, by r of each target.
@@ -212,8 +219,8 @@ def compare(rendered, targets, counted, planes, by_l1, by_dssim, slopes, partial
         distance = tl.abs(image - _target(targets[t], y, columns, inside, width))
         distance, unlikeness = tl.where(counts, distance, 0), tl.where(counts, 1 - ssim, 0)
         total += by_l1[t] * distance + by_dssim[t] * unlikeness
-        tl.store(part + (1 + t) * parts, tl.sum(distance))
-        tl.store(part + (1 + len(targets) + t) * parts, tl.sum(unlikeness))
+        tl.store(part + (1 + t) * parts, tl.sum(distance) * share)
+        tl.store(part + (1 + len(targets) + t) * parts, tl.sum(unlikeness) * share)
         if slopes is not None:
             scaled = tl.where(counts, -by_dssim[t] * over, 0)
             # 1/d₂ = d₁ over and 1/d₁ = d₂ over: one division for all.

@@ -62,6 +62,7 @@ def projection_ewa_3dgs_fused_fwd(
     culled = (radii == 0).any(dim=-1)
     for garbage in (means2d, depths, conics):
         garbage[culled] = math.nan
+    means2d, depths, conics = (tensor.contiguous() for tensor in (means2d, depths, conics))
     return radii, means2d, depths, conics, torch.zeros(0)
 
 

@@ -4,9 +4,13 @@ from typing import Any
 import pytest
 import torch
 
-from gaussians.cli.bench import _cuda_table
+from gaussians.cli.bench import _cuda_table, _gsplat_line
 from gaussians.cli.bench_cuda import bench_cuda
+from gaussians.cli.bench_gsplat import beside_gsplat
 from gaussians.cli.workload import demo
+from gaussians.raster import cuda
+from gaussians.train import optimisation
+from tests.train.synthetic import EXTENT, photos, random_gaussians, ring_cameras
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -32,3 +36,21 @@ def test_the_table_sets_the_cpu_beside_the_gpu() -> None:
     assert [list(column.cells) for column in table.columns] == [
         ["packed forward", "packed backward", "loss"], ["0.500", "1.000", "0.250"], ["16", "16", ""],
     ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_our_step_is_timed_beside_gsplats(monkeypatch: pytest.MonkeyPatch) -> None:
+    backends = []
+
+    def rasterize(*args: Any, backend: str, **settings: Any) -> Any:
+        backends.append(backend)
+        return cuda.rasterize(*args, **settings)
+
+    monkeypatch.setattr(optimisation, "rasterize", rasterize)
+    gaussians = random_gaussians(20, sh_degree=3)
+    views = photos(gaussians, ring_cameras(2, size=18))
+    times = beside_gsplat(gaussians, views, EXTENT, torch.device("cpu"), steps=2)
+    assert list(times) == ["ours_ms", "gsplat_ms"]
+    assert all(milliseconds > 0 for milliseconds in times.values())
+    assert len(backends) == 4
+    assert _gsplat_line({"ours_ms": 2.0, "gsplat_ms": 5.0}).endswith("5.00 ms, 2.5 times as long")

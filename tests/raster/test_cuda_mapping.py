@@ -134,15 +134,15 @@ def test_nan_is_told_once_gsplat_has_rendered_and_even_if_it_has_failed(
     """Only then has the host waited for the GPU anyway."""
     calls, failures = [], [RuntimeError("out of memory")]
 
-    def rasterization(*args: Any, **settings: Any) -> tuple[Any, ...]:
-        calls.append(settings)
+    def render(*args: Any) -> tuple[Any, ...]:
+        calls.append(args)
         if failures:
             raise failures.pop()
         return "render", "alpha", {}
 
-    stub = ModuleType("gsplat")
-    vars(stub)["rasterization"] = rasterization
-    monkeypatch.setattr(cuda, "_gsplat", lambda device: stub)
+    monkeypatch.setattr(cuda, "_gsplat", lambda device: None)
+    monkeypatch.setattr(cuda, "_compiled", lambda: None)
+    monkeypatch.setattr(cuda.cuda_stages, "render", render)
     scene = random_scene(0, n=5)
     with pytest.raises(RuntimeError, match="out of memory"):
         rasterize(*scene.arguments(), **scene.settings, backend="cuda")
@@ -153,9 +153,11 @@ def test_nan_is_told_once_gsplat_has_rendered_and_even_if_it_has_failed(
         with pytest.raises(SplatError, match=r"means: 3 of 15 values .* first in row 3"):
             rasterize(*scene.arguments(), **scene.settings, backend="cuda")
     assert len(calls) == 4
+    rasterize(*scene.arguments(), **scene.settings, trusted=True, backend="cuda")
+    assert len(calls) == 5
     with pytest.raises(ValueError, match="eps2d"):
         rasterize(*scene.arguments(), **scene.settings, eps2d=-1, backend="cuda")
-    assert len(calls) == 4
+    assert len(calls) == 5
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -1,4 +1,4 @@
-"""The CUDA kernel of selective Adam in Triton's interpreter: TRITON_INTERPRET=1 python -m THIS FILE.
+"""The CUDA kernel of Adam in Triton's interpreter: TRITON_INTERPRET=1 python -m THIS FILE.
 
 Writes the outcome of every case into FILE; run by `on_triton.interpreted`.
 """
@@ -6,6 +6,7 @@ Writes the outcome of every case into FILE; run by `on_triton.interpreted`.
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ CASES = {
     "rotations, step 2": Case((50, 4), 2),
     "opacities, step 30": Case((333,), 30),
     "harmonics, step 400": Case((21, 15, 3), 400),
-    "step 600, where the series ends": Case((30, 3), 600),
+    "step 600": Case((30, 3), 600),
     "step 30 000": Case((30, 3), 30_000),
     "step 10 million": Case((30, 3), 10_000_000),
     "all visible": Case((40, 3), 7, share=1.0),
@@ -48,16 +49,39 @@ CASES = {
     "NaN where not visible": Case((40, 3), 7, has_nan=True),
     "no rows": Case((0, 3)),
 }
+TOGETHER = [Case((75, 3), 4), Case((75, 15, 3), 2), Case((75,), 9), Case((75, 1, 3), 4)]
 RATE, BETAS, EPS = 1.0, (0.9, 0.999), 1e-15  # steps as large as values, so that their errors show
+
+
+def updates(cases: list[Case], arrays: list[list[Tensor]]) -> list[Any]:
+    """The cases' parts in one step."""
+    from gaussians.train.adam_triton import Update
+
+    found = []
+    for case, tensors in zip(cases, arrays, strict=True):
+        factors = RATE / (1 - BETAS[0] ** case.count), (1 - BETAS[1] ** case.count) ** -0.5
+        param, gradient, mean, square = tensors
+        found.append(Update(param, gradient, mean, square, *factors))
+    return found
 
 
 def outcome(case: Case) -> list[Tensor]:
     """Parameter, mean and mean square after the step."""
-    from gaussians.train.adam_triton import update_rows
+    from gaussians.train.adam_triton import update
 
     arrays, visible = case.inputs()
-    update_rows(tuple(arrays), torch.tensor(float(case.count)), visible, RATE, BETAS, EPS)
+    update(updates([case], [arrays]), visible if case.share < 1 else None, BETAS, EPS)
     return [arrays[0], *arrays[2:]]
+
+
+def outcome_together() -> list[list[Tensor]]:
+    """The same of all of `TOGETHER`, by one launch, with the visible rows of the first."""
+    from gaussians.train.adam_triton import update
+
+    inputs = [case.inputs() for case in TOGETHER]
+    arrays = [tensors for tensors, _ in inputs]
+    update(updates(TOGETHER, arrays), inputs[0][1], BETAS, EPS)
+    return [[tensors[0], *tensors[2:]] for tensors in arrays]
 
 
 def main(path: Path) -> None:
@@ -68,7 +92,8 @@ def main(path: Path) -> None:
 
     adam_triton.BLOCK = tl.constexpr(BLOCK)
     adam_triton.probe(torch.device("cpu"))
-    torch.save({name: outcome(case) for name, case in CASES.items()}, path)
+    found: dict[str, Any] = {name: outcome(case) for name, case in CASES.items()}
+    torch.save(found | {"together": outcome_together()}, path)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class Disturbance:
     """Draws in both of a variation's places."""
 
     def opacities(self, opacities: Tensor, step: int, generator: torch.Generator) -> Tensor:
-        return opacities * torch.rand(len(opacities), generator=generator)
+        return opacities * torch.rand(len(opacities), generator=generator, device=opacities.device)
 
     def after_backward(self, optimisation: Optimisation, step: int, generator: torch.Generator) -> None:
         gradients = optimisation.mean_gradients()

@@ -13,8 +13,8 @@ from torch import Tensor
 from gaussians.train.losses import _fused_loss, color_losses, plain_color_losses
 from gaussians.train.pull import pull
 from gaussians.train.transfer import to_device
+from tests.on_triton import CUDA, PROJECT, compiled, interpreted, on_a_gpu
 from tests.train.interpreted_loss import CASES
-from tests.train.on_triton import CUDA, PROJECT, compiled, interpreted, on_a_gpu
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def triton() -> Any:
 @pytest.fixture(scope="module")
 def outcomes(triton: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tensor]]:
     """By case what `interpreted_loss` found."""
-    return interpreted("interpreted_loss", tmp_path_factory.mktemp("interpreted") / "outcomes")
+    return interpreted("tests.train.interpreted_loss", tmp_path_factory.mktemp("interpreted") / "outcomes")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "NaN"])

@@ -46,8 +46,9 @@ def rasterize(
     render_mode: str = "RGB",
     absgrad: bool = False,
     packed: bool = False,
+    trusted: bool = False,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """See `gaussians.raster.rasterize`; `packed` is accepted and without effect here."""
+    """See `gaussians.raster.rasterize`; `packed` and `trusted` are accepted and without effect here."""
     check_inputs(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 CUDA = torch.device("cuda", 0)
 
 on_a_gpu = [
@@ -21,11 +21,11 @@ on_a_gpu = [
 
 
 def interpreted(module: str, path: Path) -> Any:
-    """What tests.train.<module>, run with the interpreter on the CPU, has saved into the path it was given.
+    """What the module, run with the interpreter on the CPU, has saved into the path it was given.
 
     In a process of its own, as the variable must be set before Triton is imported.
     """
-    command = [sys.executable, "-m", f"tests.train.{module}", str(path)]
+    command = [sys.executable, "-m", module, str(path)]
     subprocess.run(command, cwd=PROJECT, env=os.environ | {"TRITON_INTERPRET": "1"}, check=True)
     return torch.load(path)
 

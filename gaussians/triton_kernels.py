@@ -8,20 +8,20 @@ import torch
 
 
 def triton_kernels(name: str, device: torch.device, lacking: str) -> ModuleType | None:
-    """The module gaussians.train.<name>, once its `probe(device)` has run; None where it doesn't.
+    """The module of this name, once its `probe(device)` has run; None where it doesn't.
 
     They take CUDA, Triton, which torch brings on Linux only, and a GPU and compilers that it can use. Slow:
     keep the outcome.
 
     Args:
-        name: of the module.
+        name: of the module, with its packages.
         device: to run on.
         lacking: how a warning names what is done without the kernels where Triton is there but fails.
     """
     if device.type != "cuda":
         return None
     try:
-        kernels = importlib.import_module(f"gaussians.train.{name}")
+        kernels = importlib.import_module(name)
         kernels.probe(device)
     except ImportError:
         return None
