@@ -33,5 +33,9 @@ class Dropout(Variation):
         kept = torch.rand(opacities.shape, generator=generator, device=opacities.device) >= rate
         return opacities * kept / (1 - rate)
 
+    def disturbs(self, step: int) -> bool:
+        """Whether any may be dropped at `step`."""
+        return self.rate(step) > 0
+
     def after_backward(self, optimisation: Optimisation, step: int, generator: torch.Generator) -> None:
         """Nothing: dropout only disturbs what is rendered."""

@@ -47,6 +47,10 @@ class Perturbation(Variation):
         """Unchanged: noise goes into the parameters."""
         return opacities
 
+    def disturbs(self, step: int) -> bool:
+        """No: nothing is rendered otherwise."""
+        return False
+
     def after_backward(self, optimisation: Optimisation, step: int, generator: torch.Generator) -> None:
         """Disturb the parameters in place, where a perturbation is due."""
         gradients = optimisation.mean_gradients()

@@ -11,8 +11,7 @@ from gaussians.distill.structure import SeparableLoss, StructuralLoss
 from gaussians.model import Gaussians
 from gaussians.scene.types import View
 from gaussians.train.coarse import binned, binned_mask
-from gaussians.train.losses import color_losses
-from gaussians.train.objective import Objective, Rendered
+from gaussians.train.objective import ColorTargets, Objective, Rendered
 from gaussians.train.photos import Photos
 from gaussians.train.transfer import to_device
 
@@ -40,7 +39,7 @@ class StudentObjective(Objective):
         structure: StructuralLoss | SeparableLoss | None,
         device: torch.device | str,
     ) -> None:
-        self._photos = Photos(views, device)
+        self._photos, self._device = Photos(views, device), torch.device(device)
         self._labels = labels if student.label_weight > 0 or student.poses.share > 0 else None
         self._student = student
         self._structure = structure
@@ -49,35 +48,28 @@ class StudentObjective(Objective):
         self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
     ) -> dict[str, Tensor]:
         """The weighted terms "photo", "label" and, where it is due, "structure"."""
-        terms = self._color_terms(rendered, view_index, step)
+        targets = self._targets(view_index, step, rendered.binning, rendered.image.device)
+        terms = targets.terms(targets.loss(rendered.image))
         settings = self._student.structure
         if self._structure is not None and step % settings.every == 0:
             counted = gaussians.opacities if settings.by_opacity else None
             terms["structure"] = settings.weight * self._structure(gaussians.means, counted)
         return terms
 
-    def _color_terms(self, rendered: Rendered, view: int, step: int) -> dict[str, Tensor]:
-        """The colour losses against both targets, which share the statistics of the rendered image.
+    def colors(
+        self, view_index: int, step: int, binning: int, background: Tensor | None = None
+    ) -> ColorTargets | None:
+        """Photo and label, as far as they have a weight; None where the structural loss is due."""
+        if self._structure is not None and step % self._student.structure.every == 0:
+            return None
+        return self._targets(view_index, step, binning, self._device)
 
-        Only their total has a gradient, so the last term is what the total has beyond the others' values:
-        each term has its own value, and their sum the gradient of all.
-        """
+    def _targets(self, view: int, step: int, binning: int, device: torch.device) -> ColorTargets:
         wanted = self._weights(view, step)
-        image, binning = rendered.image, rendered.binning
-        targets = {name: binned(self._target(name, view, image.device), binning) for name in wanted}
-        weights = [weight for weight, _ in wanted.values()]
-        mixes = [mix for _, mix in wanted.values()]
+        images = tuple(binned(self._target(name, view, device), binning) for name in wanted)
         mask = binned_mask(self._photos.mask(view), binning) if view < len(self._photos) else None
-        loss = color_losses(image, list(targets.values()), weights, mixes, mask)
-        if len(targets) == 1:
-            return dict.fromkeys(targets, loss.total)
-        shares = torch.tensor([weights, [1 - mix for mix in mixes]], dtype=torch.float32)
-        weight, by_l1 = to_device(shares, image.device)
-        values = weight * (by_l1 * loss.l1 + (1 - by_l1) * loss.dssim)
-        terms = {name: value.detach() for name, value in zip(targets, values, strict=True)}
-        *others, last = terms
-        terms[last] = loss.total - sum(terms[name] for name in others)
-        return terms
+        weights, mixes = zip(*wanted.values(), strict=True)
+        return ColorTargets(tuple(wanted), images, weights, mixes, mask)
 
     def _weights(self, view: int, step: int) -> dict[str, tuple[float, float]]:
         """By target ("photo", "label") its weight and the share of D-SSIM in it; none of weight 0."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gaussians.errors import BackendUnavailableError
-from gaussians.raster import cuda_stages, reference
+from gaussians.raster import cuda_room, cuda_stages, reference
 from gaussians.raster.checks import check_inputs, check_pixel_weights, whole
 from gaussians.raster.constants import TILE_SIZE
 
@@ -98,6 +98,49 @@ def rasterize(
         behind = pad(backgrounds, (0, render.shape[-1] - backgrounds.shape[-1]))
         render = render + (1 - alpha) * behind[:, None, None, :]
     return render, alpha, meta
+
+
+def render_within(
+    room: int,
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    sh_degree: int,
+    backgrounds: Tensor,
+    absgrad: bool,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Render one camera as `rasterize` does, with no check and no wait, so that it can be recorded.
+
+    Args:
+        room: for so many intersections of Gaussians and tiles; meta["total"] [] is how many there are, of
+            which the farthest are left out beyond that.
+    """
+    settings = cuda_stages.Settings(width, height, 0.01, 1e10, 0.3, absgrad)
+    return cuda_stages.render(
+        _compiled(), means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, backgrounds, settings,
+        room,
+    )  # fmt: skip
+
+
+def intersection_count(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, viewmats: Tensor, Ks: Tensor,
+    width: int, height: int,
+) -> Tensor:  # fmt: skip
+    """[] int64: how many intersections of Gaussians and tiles a camera has, without a wait."""
+    kernels = _compiled()
+    radii, means2d, _, _, _ = kernels.projection_ewa_3dgs_fused_fwd(
+        means, None, quats, scales, opacities, viewmats, Ks, width, height, 0.3, 0.01, 1e10, 0.0, False,
+        kernels.PINHOLE,
+    )  # fmt: skip
+    *_, wide, tall = cuda_room.tiles(means2d[0], radii[0], -(-width // TILE_SIZE), -(-height // TILE_SIZE))
+    return (wide * tall).sum()
 
 
 def blend_weights(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gaussians.raster.constants import TILE_SIZE
+from gaussians.raster.cuda_room import intersections
 from gaussians.triton_kernels import triton_kernels
 
 CHANNELS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32)
@@ -50,6 +51,7 @@ def render(
     sh_degree: int | None,
     backgrounds: Tensor | None,
     settings: Settings,
+    room: int | None = None,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Image, alpha and meta dictionary, as `gaussians.raster.rasterize` returns them.
 
@@ -57,6 +59,8 @@ def render(
         kernels: gsplat's compiled module.
         means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, backgrounds: as there; checked.
         settings: of the render.
+        room: for so many intersections of Gaussians and tiles, of one camera; then nothing waits for the GPU,
+            and meta["total"] is the count of those there are. None: for all.
     """
     means, viewmats = means.contiguous(), viewmats.contiguous()
     radii, means2d, depths, conics = _Project.apply(
@@ -73,13 +77,19 @@ def render(
         colors = _view_colors(means, colors, viewmats, radii, sh_degree)
     columns, rows = -(-settings.width // TILE_SIZE), -(-settings.height // TILE_SIZE)
     cameras = len(viewmats)
+    inside = None
     with torch.no_grad():
-        tiles_per_gauss, isect_ids, flatten_ids = kernels.intersect_tile(
-            means2d, radii, depths, None, None, cameras, TILE_SIZE, columns, rows, True, False
-        )
-        offsets = kernels.intersect_offset(isect_ids, cameras, columns, rows)
+        if room is None:
+            tiles_per_gauss, isect_ids, flatten_ids = kernels.intersect_tile(
+                means2d, radii, depths, None, None, cameras, TILE_SIZE, columns, rows, True, False
+            )
+            offsets = kernels.intersect_offset(isect_ids, cameras, columns, rows)
+            found = {"tiles_per_gauss": tiles_per_gauss, "isect_ids": isect_ids}
+        else:
+            offsets, flatten_ids, inside, total = intersections(means2d, radii, depths, columns, rows, room)
+            found = {"total": total}
     image, alpha = _Blend.apply(
-        kernels, means2d, conics, colors, opacities, backgrounds, offsets, flatten_ids, settings
+        kernels, means2d, conics, colors, opacities, backgrounds, inside, offsets, flatten_ids, settings
     )
     return image, alpha, {
         "radii": radii,
@@ -87,8 +97,7 @@ def render(
         "depths": depths,
         "conics": conics,
         "opacities": opacities.expand(cameras, -1),
-        "tiles_per_gauss": tiles_per_gauss,
-        "isect_ids": isect_ids,
+        **found,
         "flatten_ids": flatten_ids,
         "isect_offsets": offsets,
         "width": settings.width,
@@ -154,6 +163,7 @@ class _Blend(torch.autograd.Function):
         colors: Tensor,
         opacities: Tensor,
         backgrounds: Tensor | None,
+        inside: Tensor | None,
         offsets: Tensor,
         flatten_ids: Tensor,
         settings: Settings,
@@ -162,18 +172,19 @@ class _Blend(torch.autograd.Function):
         spread = opacities.expand(cameras, -1).contiguous()
         seen = (colors if colors.dim() == 3 else colors.expand(cameras, -1, -1)).contiguous()
         behind = None if backgrounds is None else backgrounds.contiguous()
-        drawn = (means2d, conics, seen, spread, behind, None)
+        drawn = (means2d, conics, seen, spread, behind, inside)
         image, alpha, last = kernels.rasterize_to_pixels_3dgs_fwd(
             *drawn, settings.width, settings.height, TILE_SIZE, offsets, flatten_ids
         )
-        ctx.save_for_backward(*drawn[:5], offsets, flatten_ids, alpha, last)
+        ctx.save_for_backward(*drawn, offsets, flatten_ids, alpha, last)
         ctx.kernels, ctx.settings, ctx.colors_of_all = kernels, settings, colors.dim() == 2
         ctx.set_materialize_grads(False)
         return image, alpha
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        means2d, conics, colors, opacities, backgrounds, offsets, flatten_ids, alpha, last = ctx.saved_tensors
+        *drawn, offsets, flatten_ids, alpha, last = ctx.saved_tensors
+        means2d, _, colors, *_ = drawn
         v_image, v_alpha = grad_outputs
         v_alpha = torch.zeros_like(alpha) if v_alpha is None else v_alpha.contiguous()
         v_image = (
@@ -181,7 +192,7 @@ class _Blend(torch.autograd.Function):
         )
         settings = ctx.settings
         v_absolute, v_means2d, v_conics, v_colors, v_opacities = ctx.kernels.rasterize_to_pixels_3dgs_bwd(
-            means2d, conics, colors, opacities, backgrounds, None, settings.width, settings.height, TILE_SIZE,
+            *drawn, settings.width, settings.height, TILE_SIZE,
             offsets, flatten_ids, alpha, last, v_image, v_alpha, settings.absgrad,
         )  # fmt: skip
         if settings.absgrad:
@@ -189,7 +200,7 @@ class _Blend(torch.autograd.Function):
         v_backgrounds = (v_image * (1 - alpha)).sum(dim=(1, 2)) if ctx.needs_input_grad[5] else None
         if ctx.colors_of_all:
             v_colors = _over_cameras(v_colors)
-        return None, v_means2d, v_conics, v_colors, _over_cameras(v_opacities), v_backgrounds, *[None] * 3
+        return None, v_means2d, v_conics, v_colors, _over_cameras(v_opacities), v_backgrounds, *[None] * 4
 
 
 def _over_cameras(gradient: Tensor) -> Tensor:

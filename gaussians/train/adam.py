@@ -61,6 +61,18 @@ class FusedAdam(torch.optim.Optimizer):
                 if param.grad is not None:
                     yield param, self._initialised(param), group
 
+    @property
+    def only_state(self) -> dict[str, Any]:
+        """That of a single parameter."""
+        ((param,),) = (group["params"] for group in self.param_groups)
+        return self.state[param]
+
+    def initialise(self) -> None:
+        """Make the states that the first step would make."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                self._initialised(param)
+
     def _initialised(self, param: Tensor) -> dict[str, Any]:
         """The parameter's state."""
         state = self.state[param]
@@ -107,6 +119,43 @@ def step_together(optimizers: Iterable[FusedAdam], visible: Tensor | None = None
         fused = _on_gpu(device)
         assert fused is not None, "as it was above"
         fused.update([fused.Update(*each) for each in updates], visible, betas, eps)
+
+
+@torch.no_grad()
+def step_by(optimizers: Sequence[FusedAdam], factors: Tensor) -> None:
+    """The same for all rows, by factors that are read where the parameters are: so it can be recorded.
+
+    Does not count the step: that does `count_step`.
+
+    Args:
+        optimizers: of one parameter each, with a gradient, on one device.
+        factors: [P, 2] float32 there, for each what `next_factors` gives.
+    """
+    pending = [each for optimizer in optimizers for each in optimizer.pending()]
+    arrays = [(param, param.grad, state["exp_avg"], state["exp_avg_sq"]) for param, state, _ in pending]
+    betas, eps = pending[0][2]["betas"], pending[0][2]["eps"]
+    fused = _on_gpu(pending[0][0].device)
+    if fused is not None:
+        fused.update([fused.Update(*each, 0.0, 0.0) for each in arrays], None, betas, eps, factors)
+        return
+    for (param, gradient, mean, square), (step_size, correction) in zip(arrays, factors, strict=True):
+        assert gradient is not None, "pending means that"
+        mean.lerp_(gradient, 1 - betas[0])
+        square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        param.sub_(step_size * mean / (square.sqrt() * correction + eps))
+
+
+def next_factors(optimizers: Iterable[FusedAdam]) -> list[tuple[float, float]]:
+    """Step size and correction of each one's next step; see `_factors`."""
+    return [
+        _factors(optimizer.only_state["step"].clone(), optimizer.param_groups[0]) for optimizer in optimizers
+    ]
+
+
+def count_step(optimizers: Iterable[FusedAdam]) -> None:
+    """What `step_by` has done, or will have."""
+    for optimizer in optimizers:
+        optimizer.only_state["step"] += 1
 
 
 @functools.cache

@@ -36,13 +36,21 @@ class Update(NamedTuple):
     correction: float
 
 
-def update(updates: Sequence[Update], visible: Tensor | None, betas: tuple[float, float], eps: float) -> None:
+def update(
+    updates: Sequence[Update],
+    visible: Tensor | None,
+    betas: tuple[float, float],
+    eps: float,
+    factors: Tensor | None = None,
+) -> None:
     """Move parameters, means and mean squares in place, those of all `updates` in one launch.
 
     Args:
         updates: of parameters with as many rows on one device.
         visible: [N] bool on that device, rows to update; None: all.
         betas, eps: Adam's.
+        factors: [P, 2] float32 on that device, step size and correction of each update, to be read when the
+            launch is carried out; None: those of the updates.
     """
     rows = len(updates[0].param)
     if rows == 0:
@@ -53,6 +61,7 @@ def update(updates: Sequence[Update], visible: Tensor | None, betas: tuple[float
         adam[(blocks,)](
             *(tuple(column) for column in zip(*updates, strict=True)),
             None if visible is None else visible.contiguous().view(torch.uint8),
+            factors,
             *(1 - betas[0], betas[1], 1 - betas[1], eps),
             rows,
             widths=widths,  # pyright: ignore[reportArgumentType] - Triton makes it constexpr
@@ -62,16 +71,17 @@ def update(updates: Sequence[Update], visible: Tensor | None, betas: tuple[float
 def probe(device: torch.device) -> None:
     """Compile and run the kernel on a number; raises whatever Triton, compilers and drivers do."""
     numbers = torch.zeros(4, 1, device=device)
-    for visible in (None, torch.ones(1, dtype=torch.bool, device=device)):
-        update([Update(*numbers.unbind(), 0.1, 1.0)], visible, (0.9, 0.999), 1e-15)
+    updates, seen = [Update(*numbers.unbind(), 0.1, 1.0)], torch.ones(1, dtype=torch.bool, device=device)
+    for visible, factors in ((None, None), (seen, None), (None, numbers.new_ones(1, 2))):
+        update(updates, visible, (0.9, 0.999), 1e-15, factors)
 
 
 # Else Triton would compile it anew for a single row and for multiples of 16. A kernel's argument can't be
 # called `params`: Triton 3.7's launch has a variable of that name.
 @triton.jit(do_not_specialize=("rows",))
 def adam(
-    values, gradients, means, squares, step_sizes, corrections, visible, rate1, beta2, rate2, eps, rows,
-    widths: tl.constexpr,
+    values, gradients, means, squares, step_sizes, corrections, visible, factors, rate1, beta2, rate2, eps,
+    rows, widths: tl.constexpr,
 ):  # fmt: skip
     """A block of the flat arrays of one parameter, whose rows have so many numbers."""
     block = tl.program_id(0)
@@ -87,9 +97,12 @@ def adam(
             m = tl.load(means[i] + at, mask=moves, other=0)
             v = tl.load(squares[i] + at, mask=moves, other=0)
             p = tl.load(values[i] + at, mask=moves, other=0)
+            step_size, correction = step_sizes[i], corrections[i]
+            if factors is not None:
+                step_size, correction = tl.load(factors + 2 * i), tl.load(factors + (2 * i + 1))
             m += rate1 * (g - m)
             v = beta2 * v + rate2 * g * g
             tl.store(means[i] + at, m, mask=moves)
             tl.store(squares[i] + at, v, mask=moves)
-            tl.store(values[i] + at, p - step_sizes[i] * m / (tl.sqrt(v) * corrections[i] + eps), mask=moves)
+            tl.store(values[i] + at, p - step_size * m / (tl.sqrt(v) * correction + eps), mask=moves)
         first += blocks

@@ -10,9 +10,10 @@ from torch import Tensor
 from gaussians.model import Gaussians
 from gaussians.scene.types import View
 from gaussians.train.coarse import binned, binned_mask
-from gaussians.train.losses import color_loss
+from gaussians.train.losses import ColorLoss, color_losses
 from gaussians.train.photos import Photos
 from gaussians.train.recipe import Optimise
+from gaussians.train.transfer import to_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,52 @@ class Rendered:
     binning: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class ColorTargets:
+    """What a rendered view's colours are compared with.
+
+    Attributes:
+        names: of the loss terms.
+        images: [H, W, 3] float in [0, 1] or uint8, of each.
+        weights: of each.
+        mixes: share of D-SSIM of each.
+        mask: [H, W] bool, where pixels count; None: everywhere.
+    """
+
+    names: tuple[str, ...]
+    images: tuple[Tensor, ...]
+    weights: tuple[float, ...]
+    mixes: tuple[float, ...]
+    mask: Tensor | None
+
+    def loss(self, rendered: Tensor) -> ColorLoss:
+        """Of a rendered image [H, W, 3]."""
+        return color_losses(rendered, self.images, self.weights, self.mixes, self.mask)
+
+    def terms(self, loss: ColorLoss) -> dict[str, Tensor]:
+        """By name. Each has its own value, and their sum the gradient of all.
+
+        Only the total has a gradient, so the last term is what the total has beyond the others' values.
+        """
+        if len(self.names) == 1:
+            return {self.names[0]: loss.total}
+        shares = torch.tensor([self.weights, [1 - mix for mix in self.mixes]], dtype=torch.float32)
+        weight, by_l1 = to_device(shares, loss.l1.device)
+        values = weight * (by_l1 * loss.l1 + (1 - by_l1) * loss.dssim)
+        terms = {name: value.detach() for name, value in zip(self.names, values, strict=True)}
+        *others, last = terms
+        terms[last] = loss.total - sum(terms[name] for name in others)
+        return terms
+
+
 class Objective(Protocol):
     """What an optimisation minimises."""
+
+    def colors(
+        self, view_index: int, step: int, binning: int, background: Tensor | None = None
+    ) -> ColorTargets | None:
+        """What the step's colours are compared with, where that is the whole of the loss; else None."""
+        ...
 
     def __call__(
         self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
@@ -85,14 +130,20 @@ class PhotoObjective:
         self._ssim_weight = ssim_weight
         self._background = torch.tensor(background, dtype=torch.float32, device=device)
 
+    def colors(
+        self, view_index: int, step: int, binning: int, background: Tensor | None = None
+    ) -> ColorTargets:
+        """The photo."""
+        image = binned(self._photo(view_index, background), binning)
+        mask = binned_mask(self._photos.mask(view_index), binning)
+        return ColorTargets(("photo",), (image,), (1.0,), (self._ssim_weight,), mask)
+
     def __call__(
         self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
     ) -> dict[str, Tensor]:
         """The colour loss as one term, "photo"."""
-        image = binned(self._photo(view_index, rendered.background), rendered.binning)
-        mask = binned_mask(self._photos.mask(view_index), rendered.binning)
-        loss = color_loss(rendered.image, image, self._ssim_weight, mask)
-        return {"photo": loss.total}
+        targets = self.colors(view_index, step, rendered.binning, rendered.background)
+        return targets.terms(targets.loss(rendered.image))
 
     def _photo(self, view: int, background: Tensor | None) -> Tensor:
         """[H, W, 3] the photo before `background`: uint8 as it is, or float in [0, 1]."""

@@ -28,6 +28,7 @@ from gaussians.train.initial import with_sh_degree
 from gaussians.train.objective import Objective, PhotoObjective, Rendered, regularisers
 from gaussians.train.parameters import FIELDS, Parameters, part
 from gaussians.train.recipe import Optimise
+from gaussians.train.recorded import LOOKS_EVERY, Recorder
 from gaussians.train.refine import Refinement, default_refinement
 from gaussians.train.schedule import active_sh_degree, learning_rates
 
@@ -37,6 +38,10 @@ class Variation(Protocol):
 
     def opacities(self, opacities: Tensor, step: int, generator: torch.Generator) -> Tensor:
         """The opacities [N] to render training step `step` with; differentiable in `opacities`."""
+        ...
+
+    def disturbs(self, step: int) -> bool:
+        """Whether `opacities` changes any in training step `step`."""
         ...
 
     def after_backward(self, optimisation: "Optimisation", step: int, generator: torch.Generator) -> None:
@@ -139,6 +144,9 @@ class Optimisation:
         self._average = WeightAverage(recipe.average, recipe.steps)
         self._backend = backend
         self._free = free
+        self._recorder: Recorder | None = None
+        if self._can_record():
+            self._recorder = Recorder(self._parameters, self._cameras, self._background, self._refinement)
 
     def __len__(self) -> int:
         """The number of Gaussians."""
@@ -215,12 +223,19 @@ class Optimisation:
     def _step(self, logs: bool) -> StepStats:
         began = time.perf_counter()
         batch, step = self._batch, self.step
+        rates = learning_rates(self.recipe.rates, self._extent, step, self.recipe.steps)
         generators = {place: batch.generator(place, step, self.device) for place in batch.mine if self._draws}
-        passes = [self._pass(batch.view(place, step), generators.get(place), logs) for place in batch.mine]
+        passes = self._repeated(batch.view(0, step), rates, logs)
+        repeats = passes is not None
+        if passes is None:
+            looks = logs or (step + 1) % LOOKS_EVERY == 0
+            passes = [
+                self._pass(batch.view(place, step), generators.get(place), looks) for place in batch.mine
+            ]
         meta = batch.together(passes, self._parameters, self._absgrad)
         values = self._finite(batch.means(passes)) if logs else None
-        rates = learning_rates(self.recipe.rates, self._extent, step, self.recipe.steps)
-        self._parameters.step(rates, batch.seen(passes) if self.recipe.selective else None)
+        if not repeats:
+            self._parameters.step(rates, batch.seen(passes) if self.recipe.selective else None)
         if self._variation is not None:
             with torch.no_grad():
                 self._variation.after_backward(self, step, generators[0])
@@ -234,6 +249,35 @@ class Optimisation:
             self._clear(self._free)
         self.step += 1
         return StepStats(self.step, batch.view(0, step), values, len(self), time.perf_counter() - began)
+
+    def _repeated(self, view: int, rates: Mapping[str, float], logs: bool) -> list[Pass] | None:
+        """The step's pass by a recording, with Adam's step; None where it is not to be had so."""
+        recorder, step = self._recorder, self.step
+        if recorder is None or not recorder.is_ready(step) or (step + 1) % LOOKS_EVERY == 0:
+            return None
+        if self._variation is not None and self._variation.disturbs(step):
+            return None
+        binning = self._cameras.factor(view, step)
+        targets = self._objective.colors(view, step, binning)
+        if targets is None:
+            return None
+        outcome = recorder.step(view, binning, active_sh_degree(self.recipe, step), targets, rates)
+        if outcome is None:
+            return None
+        if logs:
+            recorder.check()
+        return [Pass(targets.terms(outcome.loss) if logs else {}, outcome.meta)]
+
+    def _can_record(self) -> bool:
+        """Whether steps are of the kind that a recorder knows, and there are kernels for it."""
+        recipe = self.recipe
+        return (
+            self.device.type == "cuda"
+            and self._backend in ("auto", "cuda")
+            and recipe.batch == 1
+            and not (recipe.selective or recipe.random_background)
+            and recipe.opacity_reg == recipe.scale_reg == 0
+        )
 
     def _clear(self, free: FreeSpace) -> None:
         """Remove what would come out inside free space, unless that is all there is."""

@@ -57,14 +57,21 @@ class Parameters:
             rates: learning rates by name.
             visible: [N] bool, Gaussians to move; None: all.
         """
-        ours = []
-        for name, optimizer in self.optimizers.items():
-            assert isinstance(optimizer, FusedAdam)  # `optimizers` is as gsplat types it
-            optimizer.param_groups[0]["lr"] = rates[name]
-            ours.append(optimizer)
-        step_together(ours, visible)
+        self.set_rates(rates)
+        step_together([self.adam(name) for name in self.optimizers], visible)
         for tensor in self.tensors.values():
             tensor.grad = None
+
+    def set_rates(self, rates: Mapping[str, float]) -> None:
+        """Of the next steps, by name."""
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = rates[name]
+
+    def adam(self, name: str) -> FusedAdam:
+        """The optimizer of a parameter: `optimizers` is as gsplat types it."""
+        optimizer = self.optimizers[name]
+        assert isinstance(optimizer, FusedAdam), "as `_add` made it"
+        return optimizer
 
     def keep(self, mask: Tensor) -> None:
         """Remove all Gaussians, and their moments, but those where `mask` [N] is True."""

@@ -86,6 +86,11 @@ def binnings(recipe: Recipe) -> list[int]:
             seen.append(rendered.binning)
             return objective(rendered, view_index, step, gaussians)
 
+        def colors(
+            self, view_index: int, step: int, binning: int, background: torch.Tensor | None = None
+        ) -> None:
+            """None that could be recorded."""
+
     made._objective = Noting()
     list(made.steps())
     return seen

@@ -200,9 +200,9 @@ def _arrays(*tensors: Tensor) -> list[np.ndarray]:
 
 def rasterize_to_pixels_3dgs_fwd(
     means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor | None,
-    masks: None, width: int, height: int, size: int, offsets: Tensor, flatten_ids: Tensor,
+    masks: Tensor | None, width: int, height: int, size: int, offsets: Tensor, flatten_ids: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    assert masks is None
+    _check_masks(masks, offsets, height, size)
     *arrays, values = _arrays(means2d, conics, opacities, colors)
     arrays[2] = arrays[2][:, 0]
     images, ids = offsets.shape[0], flatten_ids.numpy()
@@ -226,9 +226,10 @@ def rasterize_to_pixels_3dgs_fwd(
 
 def rasterize_to_pixels_3dgs_bwd(
     means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor | None,
-    masks: None, width: int, height: int, size: int, offsets: Tensor, flatten_ids: Tensor, alphas: Tensor,
-    last: Tensor, v_render: Tensor, v_alphas: Tensor, absgrad: bool,
+    masks: Tensor | None, width: int, height: int, size: int, offsets: Tensor, flatten_ids: Tensor,
+    alphas: Tensor, last: Tensor, v_render: Tensor, v_alphas: Tensor, absgrad: bool,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
+    _check_masks(masks, offsets, height, size)
     _check_contiguous(v_render, v_alphas)
     *arrays, values = _arrays(means2d, conics, opacities, colors)
     arrays[2] = arrays[2][:, 0]
@@ -282,6 +283,13 @@ def rasterize_to_indices_3dgs(
     ]
     gaussians, pixels = zip(*pairs, strict=True) if pairs else ((), ())
     return torch.tensor(gaussians, dtype=torch.int64), torch.tensor(pixels, dtype=torch.int64)
+
+
+def _check_masks(masks: Tensor | None, offsets: Tensor, height: int, size: int) -> None:
+    """Only tiles below the image may be left out; where there are such, they must be."""
+    rows = torch.arange(offsets.shape[-2])[None, :, None].expand(offsets.shape)
+    inside = rows * size < height
+    assert bool(inside.all()) if masks is None else torch.equal(masks, inside)
 
 
 def _check_contiguous(*tensors: Tensor) -> None:

@@ -232,3 +232,49 @@ def test_gsplat_renders_here() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     assert cuda.unavailable_reason() is None
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("name", ["cloud", "clusters", "close-up", "over-opaque"])
+def test_a_render_in_a_fixed_room_is_the_same(name: str) -> None:
+    scene = small(name)
+    arguments = scene.arguments()
+    width, height = arguments[-2:]
+    settings = {"sh_degree": None, "backgrounds": None} | scene.settings
+    settings = {key: settings[key] for key in ("sh_degree", "backgrounds")} | {"absgrad": True}
+    leaves = [tensor.detach().requires_grad_() for tensor in arguments[:5]]
+    count = int(cuda.intersection_count(*arguments[:4], *arguments[5:]))
+    outcomes = []
+    for room in (None, count, count + 300):
+        if room is None:
+            image, alpha, meta = rasterize(*leaves, *arguments[5:], **settings, backend="cuda")
+            assert len(meta["flatten_ids"]) == count > 20
+        else:
+            image, alpha, meta = cuda.render_within(room, *leaves, *arguments[5:], **settings)
+            assert len(meta["flatten_ids"]) == room
+            assert meta["total"] == count
+        slope = torch.linspace(-1, 1, image.numel()).reshape(image.shape)
+        outcomes.append(
+            [image, alpha, *torch.autograd.grad((image * slope).sum(), leaves), meta["means2d"].absgrad]
+        )
+    for found in outcomes[1:]:
+        assert all(torch.equal(ours, wanted) for ours, wanted in zip(found, outcomes[0], strict=True))
+    assert (-(-width // 16), -(-height // 16)) > (1, 1)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_without_the_room_the_farthest_are_left_out() -> None:
+    scene = small("cloud")
+    arguments = scene.arguments()
+    settings = {"sh_degree": scene.settings["sh_degree"], "backgrounds": scene.settings["backgrounds"]}
+    count = int(cuda.intersection_count(*arguments[:4], *arguments[5:]))
+    image, _, meta = cuda.render_within(count // 2, *arguments, **settings, absgrad=False)
+    assert meta["total"] == count
+    assert bool(torch.isfinite(image).all())
+    depths = meta["depths"][0]
+    drawn = torch.unique(meta["flatten_ids"].long())
+    seen = (meta["radii"][0] > 0).all(dim=-1)
+    left_out = seen.clone()
+    left_out[drawn] = False
+    assert left_out.any()
+    assert depths[drawn].max() <= depths[left_out].min()

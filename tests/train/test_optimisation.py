@@ -86,6 +86,9 @@ class Disturbance:
     def opacities(self, opacities: Tensor, step: int, generator: torch.Generator) -> Tensor:
         return opacities * torch.rand(len(opacities), generator=generator, device=opacities.device)
 
+    def disturbs(self, step: int) -> bool:
+        return True
+
     def after_backward(self, optimisation: Optimisation, step: int, generator: torch.Generator) -> None:
         gradients = optimisation.mean_gradients()
         if step % 10 == 0 and gradients is not None:

@@ -1,0 +1,275 @@
+"""Steps as CUDA graphs: what a step asks of the GPU is recorded once, and then asked for as a whole.
+
+A step of a compact model keeps an H100 busy for half a millisecond and its host for several, with a hundred
+launches that are the same in each step. Recorded are steps that minimise the colour loss alone, of a set of
+Gaussians that has stayed for a while: most of those of students and compact teachers, and of vanilla after
+its growth. All else goes step by step as ever; everything, with a warning, where recording fails.
+
+The numbers are those of steps that are not recorded, but for one case: a recording has room for half as many
+intersections again as the views had that were counted before. What needs more lacks its farthest Gaussians;
+that is noticed when the loss is next logged, and the step recorded anew with more room.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gaussians.raster import cuda, cuda_room
+from gaussians.train.adam import FusedAdam, count_step, next_factors, step_by
+from gaussians.train.coarse import Cameras
+from gaussians.train.losses import ColorLoss
+from gaussians.train.objective import ColorTargets
+from gaussians.train.parameters import Parameters
+from gaussians.train.refine import Refinement
+
+LOOKS_EVERY = 100
+"""Of so many steps one is not recorded: it looks for NaN in the Gaussians."""
+PATIENCE = 120
+"""Steps that the set of Gaussians has to stay before recording: else it costs more than it saves."""
+_MOST = 4  # recordings at a time: of different sizes of views, or weights of losses
+_SURVEYED = 48  # views whose intersections are counted
+_MARGIN = 1.5
+_MOST_ROOM = 20_000_000  # intersections, of about a hundred bytes
+
+
+class Outcome(NamedTuple):
+    """What a step came to, until the next one.
+
+    Attributes:
+        loss: the colour loss.
+        meta: of the rasterizer, as far as refinements look at it.
+    """
+
+    loss: ColorLoss
+    meta: dict[str, Any]
+
+
+class _Kind(NamedTuple):
+    """What is built into a recording beside the Gaussians themselves."""
+
+    width: int
+    height: int
+    degree: int
+    weights: tuple[float, ...]
+    mixes: tuple[float, ...]
+    types: tuple[torch.dtype, ...]
+    masked: bool
+
+
+class Recorder:
+    """Records the steps of an optimisation and repeats them.
+
+    Args:
+        parameters: of the optimisation.
+        cameras: of its views.
+        background: [3] behind the Gaussians.
+        refinement: asked for absolute gradients, and told of each recording before its backward pass.
+    """
+
+    def __init__(
+        self, parameters: Parameters, cameras: Cameras, background: Tensor, refinement: Refinement | None
+    ) -> None:
+        self._parameters, self._cameras = parameters, cameras
+        self._background, self._refinement = background, refinement
+        self._held: tuple[Tensor, ...] = ()
+        self._since = 0
+        self._recordings: dict[_Kind, _Recording] = {}
+        self._margin = _MARGIN
+        self._works = True
+
+    def is_ready(self, step: int) -> bool:
+        """Whether the Gaussians have stayed for long enough. To be asked once in every step."""
+        held = tuple(_tensors(self._parameters))
+        same = len(held) == len(self._held) and all(map(_is, held, self._held))
+        if not same:
+            self._held, self._since = held, step
+            self._recordings.clear()
+        return self._works and step - self._since >= PATIENCE
+
+    def step(
+        self, view: int, binning: int, degree: int, targets: ColorTargets, rates: Mapping[str, float]
+    ) -> Outcome | None:
+        """Take a step, Adam included; None: it can't be recorded, and nothing was done.
+
+        Args:
+            view: whose camera is rendered, binned so.
+            binning: pixels that are one, along each axis.
+            degree: of the harmonics.
+            targets: of the colours.
+            rates: learning rates by name.
+        """
+        camera = self._cameras.tensors(view, binning)
+        types = tuple(image.dtype for image in targets.images)
+        kind = _Kind(
+            camera["width"], camera["height"], degree, targets.weights, targets.mixes, types,
+            targets.mask is not None,
+        )  # fmt: skip
+        try:
+            recording = self._recordings.get(kind)
+            if recording is None:
+                recording = self._begun(kind, binning, targets)
+            if recording is None:
+                return None
+            self._parameters.set_rates(rates)
+            recording.tell(camera, targets)
+            return recording.run()
+        except Exception as error:  # whatever drivers and compilers raise, the way out is the same
+            self._works = False
+            self._recordings.clear()
+            warnings.warn(f"steps are not recorded, and so slower: {error}", stacklevel=2)
+            for tensor in self._parameters.tensors.values():
+                tensor.grad = None
+            return None
+
+    def check(self) -> None:
+        """Forget recordings whose room a step has outgrown. Waits for the GPU."""
+        if any(recording.is_outgrown() for recording in self._recordings.values()):
+            self._margin *= _MARGIN
+            self._recordings.clear()
+
+    def _begun(self, kind: _Kind, binning: int, targets: ColorTargets) -> "_Recording | None":
+        if len(self._recordings) == _MOST or not cuda_room.fits(kind.width, kind.height):
+            return None
+        room = self._room(kind, binning)
+        if room > _MOST_ROOM:
+            return None
+        recording = _Recording(kind, self._parameters, self._background, self._refinement, targets, room)
+        self._recordings[kind] = recording
+        return recording
+
+    @torch.no_grad()
+    def _room(self, kind: _Kind, binning: int) -> int:
+        """Intersections to have room for, by those of some views."""
+        gaussians = self._parameters.gaussians()
+        shown = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
+        cameras = self._cameras.some(_SURVEYED, binning, kind.width, kind.height)
+        counts = [cuda.intersection_count(*shown, **camera) for camera in cameras]
+        return 4096 + int(self._margin * int(torch.stack(counts).max()))
+
+
+class _Recording:
+    """A step that can be repeated: the first time it is taken as it is, the second time recorded."""
+
+    def __init__(
+        self,
+        kind: _Kind,
+        parameters: Parameters,
+        background: Tensor,
+        refinement: Refinement | None,
+        targets: ColorTargets,
+        room: int,
+    ) -> None:
+        device = background.device
+        self._kind, self._parameters, self._refinement = kind, parameters, refinement
+        self._room, self._background = room, background[None].clone()
+        # Recorded are addresses, so what changes from step to step is copied to where it was.
+        self._viewmats, self._Ks = torch.empty(1, 4, 4, device=device), torch.empty(1, 3, 3, device=device)
+        self._targets = ColorTargets(
+            targets.names,
+            tuple(torch.empty_like(image, memory_format=torch.contiguous_format) for image in targets.images),
+            targets.weights,
+            targets.mixes,
+            None if targets.mask is None else torch.empty_like(targets.mask),
+        )
+        moving = [name for name in parameters.tensors if kind.degree > 0 or name != "shN"]
+        self._optimizers: list[FusedAdam] = [parameters.adam(name) for name in moving]
+        self._factors = torch.empty(len(moving), 2, device=device)
+        self._most = torch.zeros((), dtype=torch.int32, device=device)
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._outcome: Outcome | None = None
+
+    def tell(self, camera: Mapping[str, Any], targets: ColorTargets) -> None:
+        """What the next step shall look at."""
+        self._viewmats.copy_(camera["viewmats"])
+        self._Ks.copy_(camera["Ks"])
+        for mine, image in zip(self._targets.images, targets.images, strict=True):
+            mine.copy_(image)
+        if self._targets.mask is not None and targets.mask is not None:
+            self._targets.mask.copy_(targets.mask)
+
+    def run(self) -> Outcome:
+        """Take the step."""
+        for optimizer in self._optimizers:
+            optimizer.initialise()
+        # From pageable memory, so that the next step may overwrite it at once.
+        self._factors.copy_(torch.tensor(next_factors(self._optimizers)), non_blocking=True)
+        outcome = self._repeated()
+        count_step(self._optimizers)
+        return outcome
+
+    def is_outgrown(self) -> bool:
+        """Whether a step had more intersections than there is room for. Waits for the GPU."""
+        return int(self._most) > self._room
+
+    def _repeated(self) -> Outcome:
+        """The step's outcome, by the graph once there is one."""
+        if self._stream is None:
+            return self._step()
+        if self._graph is not None and self._outcome is not None:
+            self._graph.replay()
+            return self._outcome
+        current = torch.cuda.current_stream(self._factors.device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            if self._outcome is None:  # loads and compiles what can't be loaded while recording
+                self._outcome = self._step()
+            else:
+                graph = torch.cuda.CUDAGraph()
+                graph.capture_begin(capture_error_mode="thread_local")
+                try:
+                    outcome = self._step()
+                finally:
+                    graph.capture_end()
+                self._graph, self._outcome = graph, outcome
+        current.wait_stream(self._stream)
+        if self._graph is not None:
+            self._graph.replay()
+        return self._outcome
+
+    def _step(self) -> Outcome:
+        tensors, kind = self._parameters.tensors.values(), self._kind
+        for tensor in tensors:
+            tensor.grad = None
+        gaussians = self._parameters.gaussians()
+        image, _, meta = cuda.render_within(
+            self._room,
+            gaussians.means,
+            gaussians.quats,
+            gaussians.scales,
+            gaussians.opacities,
+            gaussians.sh0 if kind.degree == 0 else (gaussians.sh0, gaussians.shN),
+            self._viewmats,
+            self._Ks,
+            kind.width,
+            kind.height,
+            sh_degree=kind.degree,
+            backgrounds=self._background,
+            absgrad=self._refinement is not None and self._refinement.absgrad,
+        )
+        if self._refinement is not None:
+            self._refinement.before_backward(meta)
+        loss = self._targets.loss(image[0])
+        loss.total.backward()
+        step_by(self._optimizers, self._factors)
+        torch.maximum(self._most, meta["total"], out=self._most)
+        for tensor in tensors:
+            tensor.grad = None
+        looked_at = ("means2d", "radii", "width", "height", "n_cameras")
+        return Outcome(ColorLoss(*(part.detach() for part in loss)), {name: meta[name] for name in looked_at})
+
+
+def _tensors(parameters: Parameters) -> Sequence[Tensor]:
+    """Whose addresses a recording holds: parameters, and the moments of those that have moved."""
+    moments = []
+    for name, tensor in parameters.tensors.items():
+        state = parameters.optimizers[name].state.get(tensor, {})
+        moments += [state[key] for key in ("exp_avg", "exp_avg_sq") if key in state]
+    return [*parameters.tensors.values(), *moments]
+
+
+def _is(one: Tensor, other: Tensor) -> bool:
+    return one is other
