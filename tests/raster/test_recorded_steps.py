@@ -1,6 +1,7 @@
 """Steps as CUDA graphs: what is recorded, over stand-in kernels; and recorded, where there is a GPU."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.on_triton import on_a_gpu
 from tests.train.synthetic import BLACK, EXTENT, photos, random_gaussians, ring_cameras
 
 GROWTH = Densify(start=10**6, stop=10**6, reset_every=10**6)  # gathers statistics, and never grows
-RECIPE = Optimise(steps=14, sh_degree=1, sh_every=6, log_every=1, average=0.5, densify=GROWTH)
+RECIPE = Optimise(steps=20, sh_degree=1, sh_every=6, log_every=1, average=0.5, densify=GROWTH)
 
 
 @pytest.fixture
@@ -72,8 +73,8 @@ def test_a_repeated_step_is_the_step(few_steps: list[int], masked: bool) -> None
             training._objective = optimisation.PhotoObjective(views, 0.2, BLACK, "cpu")
         steps = list((recording(training) if records else training).steps())
         runs.append((steps, training))
-    # Beginning anew at the change of degree after step 6; at full size from step 7; all but every fifth.
-    assert 5 <= len(few_steps) <= 10
+    # Anew after the change of degree at step 6 and of size at step 8, when both have come twice.
+    assert 5 <= len(few_steps) <= 12
     (plain, one), (repeated, other) = runs
     assert_alike(repeated, plain, other.gaussians(), one.gaussians())
     for name, tensor in one.state_dict().items():
@@ -95,9 +96,9 @@ def test_what_outgrows_its_room_is_recorded_anew(
     assert recorder is not None
     rooms = iter([3, 4000])
     monkeypatch.setattr(recorder, "_room", lambda kind, binning: next(rooms))
-    list(training.steps(5))
+    list(training.steps(7))
     assert recorder._margin == 1.5**2
-    list(training.steps(14))
+    list(training.steps(18))
     assert recorder._margin == 1.5**2
     assert [recording._room for recording in recorder._recordings.values()] == [4000]
 
@@ -119,6 +120,42 @@ def test_where_it_fails_steps_are_taken_as_ever(
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_what_needs_too_much_room_is_not_recorded(
+    few_steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "_MOST_ROOM", 4100)
+    training = recording(started(18, 20, dataclasses.replace(RECIPE, sh_degree=0)))
+    asked, count = [], recorded.cuda.intersection_count
+
+    def counted(*shown: Any, **camera: Any) -> torch.Tensor:
+        asked.append(count(*shown, **camera))
+        return asked[-1]
+
+    monkeypatch.setattr(recorded.cuda, "intersection_count", counted)
+    list(training.steps())
+    assert not few_steps
+    assert len(asked) == 3, "views, counted once"
+    assert max(asked) > 3
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_weights_that_change_in_every_step_are_not_recorded(
+    few_steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = recording(started(18, 20, dataclasses.replace(RECIPE, sh_degree=0)))
+    colors, weights = training._objective.colors, itertools.count(1.0)
+
+    def weighted(view: int, step: int, binning: int, background: Any = None) -> ColorTargets:
+        targets = colors(view, step, binning, background)
+        assert targets is not None
+        return dataclasses.replace(targets, weights=(next(weights),))
+
+    monkeypatch.setattr(training._objective, "colors", weighted)
+    list(training.steps())
+    assert not few_steps
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_only_so_many_kinds_are_recorded(few_steps: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded, "_MOST", 1)
     training = recording(started(18, 20, dataclasses.replace(RECIPE, sh_degree=0)))
@@ -133,7 +170,7 @@ def test_only_so_many_kinds_are_recorded(few_steps: list[int], monkeypatch: pyte
     list(training.steps())
     assert training._recorder is not None
     assert len(training._recorder._recordings) == 1
-    assert 0 < len(few_steps) < 7
+    assert 0 < len(few_steps) < 9
 
 
 def test_targets_of_two_images_name_their_parts() -> None:
@@ -171,10 +208,12 @@ class TestOnAGpu:
 
     def test_the_host_does_not_wait_for_a_repeated_step(self, few_steps: list[int]) -> None:
         training = started(48, 300, dataclasses.replace(RECIPE, steps=200, log_every=100, sh_every=0), "cuda")
-        list(training.steps(12))
+        stepping = training.steps()
+        taken = [next(stepping) for _ in range(10)]
         torch.cuda.set_sync_debug_mode("error")
         try:
-            list(training.steps(14))
+            taken += [next(stepping) for _ in range(3)]
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert len(few_steps) > 5
+        assert [step.terms for step in taken] == [None] * 13
