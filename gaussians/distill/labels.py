@@ -193,15 +193,17 @@ def render_label(
         image, _, _ = rasterize(
             **gaussians.render_args(), **camera.tensors(gaussians.device), backgrounds=behind
         )
-        images.append(image[0].clamp(0, 1).cpu())
-    stack, share = torch.stack(images), torch.tensor([shares[name] for name in teachers]).reshape(-1, 1, 1, 1)
+        images.append(image[0].clamp(0, 1))
+    stack = torch.stack([image.to(images[0].device) for image in images])
+    share = torch.tensor([shares[name] for name in teachers], device=stack.device).reshape(-1, 1, 1, 1)
     mean = (share * stack).sum(dim=0)
     variance = (share * (stack - mean).square()).sum(dim=0)
     label = _combined(stack, mean, blending.combine)
     if blending.agreement > 0 and view < len(blending.photos):
         trusted = torch.exp(-variance.mean(dim=-1, keepdim=True) / blending.agreement**2)
-        label = trusted * label + (1 - trusted) * as_tensor(blending.photos[view]) / 255
-    return (label * 255).round().to(torch.uint8).numpy(), float(variance.sqrt().mean())
+        photo = as_tensor(blending.photos[view]).to(stack.device)
+        label = trusted * label + (1 - trusted) * photo / 255
+    return (label * 255).round().to(torch.uint8).cpu().numpy(), float(variance.sqrt().mean())
 
 
 def _combined(stack: Tensor, mean: Tensor, combine: str) -> Tensor:

@@ -1,5 +1,7 @@
 """Looking at Gaussians: one rendered view, and how near held-out views are to their photos."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -11,7 +13,8 @@ from gaussians.camera import Camera
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
-from gaussians.train.metrics import ImageMetrics, measure
+from gaussians.train.flips import Flips
+from gaussians.train.metrics import ImageMetrics, flip_pair, measure
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,18 @@ def evaluate(render: Callable[[View], Tensor], views: Sequence[View]) -> Evaluat
         render: a view to its render [H, W, 3] in [0, 1]: one model, or several blended.
         views: held out from training.
     """
-    per_view = []
-    for view in views:
-        with torch.no_grad():
-            per_view.append((view.name, measure(render(view), view.image, view.mask)))
-    return Evaluation(tuple(per_view), _mean([metrics for _, metrics in per_view]))
+    scores = []
+    with Flips(sum(view.camera.width * view.camera.height for view in views)) as flips:
+        for view in views:
+            with torch.no_grad():
+                image = render(view)
+                flips.add(*flip_pair(image, view.image, view.mask))
+                scores.append(measure(image, view.image, view.mask, flip_mean=math.nan))
+        pairs = zip(scores, flips.means(), strict=True)
+        metrics = [dataclasses.replace(score, flip=flip) for score, flip in pairs]
+    return Evaluation(
+        tuple((view.name, metric) for view, metric in zip(views, metrics, strict=True)), _mean(metrics)
+    )
 
 
 def _mean(metrics: Sequence[ImageMetrics]) -> ImageMetrics | None:

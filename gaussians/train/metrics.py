@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import flip_evaluator
 import numpy as np
 import torch
 from torch import Tensor
 
+from gaussians.train.flips import flip_errors, mean_flip
 from gaussians.train.losses import color_loss
 
 Image = np.ndarray | Tensor
@@ -42,12 +42,14 @@ class ImageMetrics:
     lpips: float | None
 
 
-def measure(rendered: Image, target: Image, mask: Image | None = None) -> ImageMetrics:
-    """Every metric of one render."""
+def measure(
+    rendered: Image, target: Image, mask: Image | None = None, flip_mean: float | None = None
+) -> ImageMetrics:
+    """Every metric of one render; `flip_mean` is its FLIP, where that is known."""
     return ImageMetrics(
         psnr=psnr(rendered, target, mask),
         ssim=ssim(rendered, target, mask),
-        flip=flip(rendered, target, mask),
+        flip=flip(rendered, target, mask) if flip_mean is None else flip_mean,
         lpips=lpips(rendered, target, mask),
     )
 
@@ -71,25 +73,21 @@ def ssim(rendered: Image, target: Image, mask: Image | None = None) -> float:
 
 def flip(rendered: Image, target: Image, mask: Image | None = None) -> float:
     """Mean of `flip_map` over the pixels that count; 0 when none does."""
-    error = flip_map(rendered, target, mask)
-    if mask is None:
-        return float(error.mean(dtype=np.float64))
-    counted = _tensor(mask).cpu().numpy()
-    return float(error[counted].mean(dtype=np.float64)) if counted.any() else 0.0
+    return mean_flip(*flip_pair(rendered, target, mask))
 
 
 def flip_map(rendered: Image, target: Image, mask: Image | None = None) -> np.ndarray:
-    """[H, W] float32 in [0, 1]: FLIP (Andersson et al. 2020), the difference seen when flipping the images.
+    """[H, W] float32 in [0, 1]: FLIP of the images, see `flip_errors`."""
+    return flip_errors(*flip_pair(rendered, target, mask)[:2])
 
-    For low dynamic range, at the authors' 67 pixels per degree: a 0.7 m wide 4K monitor at 0.7 m.
-    """
-    image, photo, _ = _prepared(rendered, target, mask)
+
+def flip_pair(
+    rendered: Image, target: Image, mask: Image | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Photo, render and mask as `mean_flip` takes them."""
+    image, photo, counted = _prepared(rendered, target, mask)
     reference, test = (np.ascontiguousarray(tensor.cpu().numpy()) for tensor in (photo, image))
-    # A dictionary of our own: the evaluator writes into the one it is given, by default a shared one.
-    error, _, _ = flip_evaluator.evaluate(
-        reference, test, "LDR", applyMagma=False, computeMeanError=False, parameters={}
-    )
-    return error[..., 0]
+    return reference, test, None if counted is None else counted.cpu().numpy()
 
 
 def lpips(rendered: Image, target: Image, mask: Image | None = None) -> float | None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
+from gaussians.train import flips
 from gaussians.train.evaluate import evaluate, render_view
 from gaussians.train.metrics import MAX_PSNR
 
@@ -80,3 +81,39 @@ def test_the_true_gaussians_score_as_well_as_8_bits_allow():
 
 def test_without_views_there_is_no_mean():
     assert evaluate(lambda view: torch.zeros(1), []).mean is None
+
+
+def _noisy(views: list[View]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(48, 48, 3, generator=generator) for _ in views]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_flip_of_many_pixels_is_computed_by_processes_and_one_that_dies_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    views = [_grey(40 * i, f"{i}.png") for i in range(6)]
+    views[2] = dataclasses.replace(views[2], mask=np.tile(np.arange(48) < 30, (48, 1)))
+    renders = dict(zip([view.name for view in views], _noisy(views), strict=True))
+    alone = evaluate(lambda view: renders[view.name], views)
+    started: list[flips.Flips] = []
+    begin = flips.Flips.__enter__
+
+    def noted(self: flips.Flips) -> flips.Flips:
+        started.append(self)
+        return begin(self)
+
+    def render(view: View) -> Tensor:
+        pool = started[0]._pool
+        if dies and view.name == "4.png" and pool is not None:
+            for process in list(pool._processes.values()):
+                process.kill()
+        return renders[view.name]
+
+    monkeypatch.setattr(flips, "_WORTH", 1)
+    monkeypatch.setattr(flips, "workers", lambda: 2)
+    monkeypatch.setattr(flips.Flips, "__enter__", noted)
+    together = evaluate(render, views)
+    assert isinstance(started[0]._pool, flips.ProcessPoolExecutor) or dies
+    assert together == alone
+    assert len({metrics.flip for _, metrics in alone.per_view}) == 6
