@@ -45,7 +45,8 @@ def bench_train(
 
     On a GPU also what a step without growth takes then, by us and by gsplat.
 
-    The rate is taken without the clocks of the parts, which on a GPU have to wait for it.
+    The rate is taken without the clocks of the parts, which on a GPU have to wait for it: there the parts are
+    those of steps that are not repeated as graphs.
 
     Args:
         scene: to train on.
@@ -72,6 +73,7 @@ def bench_train(
     _train(training, steps)
     wait()
     seconds = time.perf_counter() - began
+    training.recorder = None
     watch = Stopwatch(wait)
     with contextlib.ExitStack() as stack:
         for owner, name, part in _SEAMS:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from gaussians.distill import recipe
-from gaussians.train.optimisation import Optimisation, Variation
+from gaussians.train.optimisation import Optimisation
+from gaussians.train.variation import Variation
 
 
 class Dropout(Variation):

@@ -23,8 +23,9 @@ from gaussians.distill.rotation import (
     sixes_to_matrices,
 )
 from gaussians.model import Gaussians
-from gaussians.train.optimisation import Optimisation, Variation
+from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import Densify
+from gaussians.train.variation import Variation
 
 
 class Perturbation(Variation):

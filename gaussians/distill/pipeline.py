@@ -33,9 +33,10 @@ from gaussians.ranks import ALONE, Ranks
 from gaussians.scene.types import Scene
 from gaussians.train.free_space import FreeSpace
 from gaussians.train.initial import gaussians_from_points
-from gaussians.train.optimisation import Optimisation, Variation
+from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import Optimise
 from gaussians.train.refine import default_refinement
+from gaussians.train.variation import Variation
 
 TRUNK, LABELS, STUDENT, ENSEMBLE = "trunk", "labels", "student", "ensemble"
 

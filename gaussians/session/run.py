@@ -55,7 +55,8 @@ from gaussians.session.preparation import Preparation
 from gaussians.session.report import build_report
 from gaussians.session.weights import WEIGHTS, last_weights
 from gaussians.storage import write_json
-from gaussians.train.optimisation import Optimisation, StepStats
+from gaussians.train.optimisation import Optimisation
+from gaussians.train.variation import StepStats
 
 
 class Run:

@@ -8,8 +8,7 @@ removed).
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -31,45 +30,7 @@ from gaussians.train.recipe import Optimise
 from gaussians.train.recorded import LOOKS_EVERY, Recorder
 from gaussians.train.refine import Refinement, default_refinement
 from gaussians.train.schedule import active_sh_degree, learning_rates
-
-
-class Variation(Protocol):
-    """What makes a teacher another than the vanilla one."""
-
-    def opacities(self, opacities: Tensor, step: int, generator: torch.Generator) -> Tensor:
-        """The opacities [N] to render training step `step` with; differentiable in `opacities`."""
-        ...
-
-    def disturbs(self, step: int) -> bool:
-        """Whether `opacities` changes any in training step `step`."""
-        ...
-
-    def after_backward(self, optimisation: "Optimisation", step: int, generator: torch.Generator) -> None:
-        """Called after the backward pass and Adam of `step`, before refinement; may edit parameters in place.
-
-        The statistics of `optimisation.mean_gradients()` are those up to the step before.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class StepStats:
-    """What one training step did.
-
-    Attributes:
-        step: steps done, this one included.
-        view: index of the training view; of several, the first.
-        terms: weighted loss terms by name, means over the views; None but every `log_every` steps, as reading
-            them waits for a GPU.
-        count: Gaussians after the step.
-        seconds: the step took, on the host's clock.
-    """
-
-    step: int
-    view: int
-    terms: dict[str, float] | None
-    count: int
-    seconds: float
+from gaussians.train.variation import StepStats, Variation
 
 
 class Optimisation:
@@ -99,6 +60,7 @@ class Optimisation:
 
     Attributes:
         step: steps done.
+        recorder: repeats steps on a GPU as CUDA graphs; None: none is, which it may be set to.
     """
 
     def __init__(
@@ -144,9 +106,9 @@ class Optimisation:
         self._average = WeightAverage(recipe.average, recipe.steps)
         self._backend = backend
         self._free = free
-        self._recorder: Recorder | None = None
+        self.recorder: Recorder | None = None
         if self._can_record():
-            self._recorder = Recorder(self._parameters, self._cameras, self._background, self._refinement)
+            self.recorder = Recorder(self._parameters, self._cameras, self._background, self._refinement)
 
     def __len__(self) -> int:
         """The number of Gaussians."""
@@ -252,7 +214,7 @@ class Optimisation:
 
     def _repeated(self, view: int, rates: Mapping[str, float], logs: bool) -> list[Pass] | None:
         """The step's pass by a recording, with Adam's step; None where it is not to be had so."""
-        recorder, step = self._recorder, self.step
+        recorder, step = self.recorder, self.step
         if recorder is None or not recorder.is_ready(step) or (step + 1) % LOOKS_EVERY == 0:
             return None
         if self._variation is not None and self._variation.disturbs(step):

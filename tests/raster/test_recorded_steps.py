@@ -11,9 +11,10 @@ from gaussians.model import Gaussians
 from gaussians.train import optimisation, recorded
 from gaussians.train.losses import ColorLoss
 from gaussians.train.objective import ColorTargets
-from gaussians.train.optimisation import Optimisation, StepStats
+from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import Coarse, Densify, Optimise
 from gaussians.train.recorded import Recorder
+from gaussians.train.variation import StepStats
 from tests.on_triton import on_a_gpu
 from tests.train.synthetic import BLACK, EXTENT, photos, random_gaussians, ring_cameras
 
@@ -42,7 +43,7 @@ def started(size: int, count: int, recipe: Optimise, device: str = "cpu") -> Opt
 
 
 def recording(training: Optimisation) -> Optimisation:
-    training._recorder = Recorder(
+    training.recorder = Recorder(
         training._parameters, training._cameras, training._background, training._refinement
     )
     return training
@@ -92,7 +93,7 @@ def test_what_outgrows_its_room_is_recorded_anew(
     few_steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = recording(started(18, 20, dataclasses.replace(RECIPE, sh_degree=0)))
-    recorder = training._recorder
+    recorder = training.recorder
     assert recorder is not None
     rooms = iter([3, 4000])
     monkeypatch.setattr(recorder, "_room", lambda kind, binning: next(rooms))
@@ -168,8 +169,8 @@ def test_only_so_many_kinds_are_recorded(few_steps: list[int], monkeypatch: pyte
 
     monkeypatch.setattr(training._objective, "colors", weighted)
     list(training.steps())
-    assert training._recorder is not None
-    assert len(training._recorder._recordings) == 1
+    assert training.recorder is not None
+    assert len(training.recorder._recordings) == 1
     assert 0 < len(few_steps) < 9
 
 
@@ -190,12 +191,12 @@ class TestOnAGpu:
     def test_a_recording_trains_as_steps_do(self, few_steps: list[int], size: int) -> None:
         recipe = dataclasses.replace(RECIPE, steps=60, sh_every=20)
         plain = started(size, 300, recipe, "cuda")
-        plain._recorder = None
+        plain.recorder = None
         wanted = list(plain.steps())
         recorded_one = started(size, 300, recipe, "cuda")
-        assert recorded_one._recorder is not None
+        assert recorded_one.recorder is not None
         found = list(recorded_one.steps())
-        graphs = [one._graph for one in recorded_one._recorder._recordings.values()]
+        graphs = [one._graph for one in recorded_one.recorder._recordings.values()]
         assert len(graphs) == 1
         assert graphs[0] is not None
         assert len(few_steps) > 30

@@ -15,8 +15,9 @@ from gaussians.model import Gaussians
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
 from gaussians.train.objective import PhotoObjective, Rendered
-from gaussians.train.optimisation import Optimisation, StepStats
+from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import Densify, LearningRates, Optimise
+from gaussians.train.variation import StepStats
 
 from .synthetic import BLACK, EXTENT, optimisation, photos, random_gaussians, ring_cameras, sparse_points
 
