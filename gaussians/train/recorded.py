@@ -124,7 +124,8 @@ class Recorder:
         except Exception as error:  # whatever drivers and compilers raise, the way out is the same
             self._works = False
             self._recordings.clear()
-            warnings.warn(f"steps are not recorded, and so slower: {error}", stacklevel=2)
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            warnings.warn(f"steps are not recorded, and so slower: {reason}", stacklevel=2)
             for tensor in self._parameters.tensors.values():
                 tensor.grad = None
             return None
@@ -145,8 +146,9 @@ class Recorder:
         if room > _MOST_ROOM:
             self._refused.add(kind)
             return None
+        before = None if self._last is None else self._last.keeper
         recording = _Recording(
-            kind, self._parameters, self._background, self._refinement, targets, room, self._last
+            kind, self._parameters, self._background, self._refinement, targets, room, before
         )
         self._recordings[kind] = self._last = recording
         return recording
@@ -217,6 +219,11 @@ class _Recording:
         outcome = self._repeated()
         count_step(self._optimizers)
         return outcome
+
+    @property
+    def keeper(self) -> "_Recording | None":
+        """What keeps the memory that recordings share: this one, once it is recorded, or one before it."""
+        return self if self._graph is not None else self._before
 
     def is_outgrown(self) -> bool:
         """Whether a step had more intersections than there is room for. Waits for the GPU."""

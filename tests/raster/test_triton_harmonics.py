@@ -55,8 +55,7 @@ def test_the_kernels_agree_with_float64(name: str, outcomes: dict[str, list[Tens
     assert_exact(CASES[name], outcomes[name], 3e-6)
 
 
-@pytest.mark.parametrize("capability", [75, 90])
-@pytest.mark.parametrize("degree", [0, 3])
+@pytest.mark.parametrize(("capability", "degree"), [(75, 0), (90, 3)])
 def test_the_kernels_compile_for_gpus(triton: Any, capability: int, degree: int, tmp_path: Path) -> None:
     from gaussians.raster import harmonics_triton
 
