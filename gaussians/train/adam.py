@@ -145,6 +145,11 @@ def step_by(optimizers: Sequence[FusedAdam], factors: Tensor) -> None:
         param.sub_(step_size * mean / (square.sqrt() * correction + eps))
 
 
+def is_fused(device: torch.device) -> bool:
+    """Whether a GPU's parameters move by our own kernel: what else is recorded has its kernels then, too."""
+    return _on_gpu(device) is not None
+
+
 def next_factors(optimizers: Iterable[FusedAdam]) -> list[tuple[float, float]]:
     """Step size and correction of each one's next step; see `_factors`."""
     return [

@@ -19,6 +19,7 @@ from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
+from gaussians.train.adam import is_fused
 from gaussians.train.average import WeightAverage
 from gaussians.train.batch import Batch, Order, Pass
 from gaussians.train.coarse import Cameras
@@ -239,6 +240,7 @@ class Optimisation:
             and recipe.batch == 1
             and not (recipe.selective or recipe.random_background)
             and recipe.opacity_reg == recipe.scale_reg == 0
+            and is_fused(self.device)
         )
 
     def _clear(self, free: FreeSpace) -> None:
