@@ -174,6 +174,30 @@ def test_only_so_many_kinds_are_recorded(few_steps: list[int], monkeypatch: pyte
     assert 0 < len(few_steps) < 9
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_shared_memory_is_kept_by_the_last_that_was_recorded_alone(few_steps: list[int]) -> None:
+    training = recording(started(18, 20, dataclasses.replace(RECIPE, sh_degree=0, steps=60)))
+    stepping = training.steps()
+
+    def begun_anew() -> recorded._Recording:
+        assert training.recorder is not None
+        training.recorder._recordings.clear()
+        before = training.recorder._last
+        while training.recorder._last is before:
+            next(stepping)
+        assert training.recorder._last is not None
+        return training.recorder._last
+
+    first = begun_anew()
+    graph: Any = object()  # there is none without a GPU
+    first._graph = graph
+    assert first.keeper is first
+    second, third = begun_anew(), begun_anew()
+    assert second.keeper is third.keeper is first
+    third._graph = graph
+    assert begun_anew().keeper is third
+
+
 def test_targets_of_two_images_name_their_parts() -> None:
     image = torch.rand(4, 4, 3)
     targets = ColorTargets(("photo", "label"), (image, image), (0.5, 0.25), (0.2, 1.0), None)
