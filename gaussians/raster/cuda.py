@@ -122,7 +122,7 @@ def render_within(
         room: for so many intersections of Gaussians and tiles; meta["total"] [] is how many there are, of
             which the farthest are left out beyond that.
     """
-    settings = cuda_stages.Settings(width, height, 0.01, 1e10, 0.3, absgrad)
+    settings = cuda_stages.Settings(width, height, absgrad=absgrad)
     return cuda_stages.render(
         _compiled(), means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, backgrounds, settings,
         room,
@@ -134,11 +134,10 @@ def intersection_count(
     width: int, height: int,
 ) -> Tensor:  # fmt: skip
     """[] int64: how many intersections of Gaussians and tiles a camera has, without a wait."""
-    kernels = _compiled()
-    radii, means2d, _, _, _ = kernels.projection_ewa_3dgs_fused_fwd(
-        means, None, quats, scales, opacities, viewmats, Ks, width, height, 0.3, 0.01, 1e10, 0.0, False,
-        kernels.PINHOLE,
-    )  # fmt: skip
+    settings = cuda_stages.Settings(width, height)
+    radii, means2d, _, _ = cuda_stages.project(
+        _compiled(), means, quats, scales, opacities, viewmats, Ks, settings
+    )
     *_, wide, tall = cuda_room.tiles(means2d[0], radii[0], -(-width // TILE_SIZE), -(-height // TILE_SIZE))
     return (wide * tall).sum()
 
@@ -172,7 +171,7 @@ def blend_weights(
     if not len(means):
         return total, count
     means, quats, scales, opacities = (tensor.detach() for tensor in (means, quats, scales, opacities))
-    settings = cuda_stages.Settings(width, height, near_plane, far_plane, eps2d, absgrad=False)
+    settings = cuda_stages.Settings(width, height, near_plane, far_plane, eps2d)
     # One camera at a time bounds the memory.
     for camera, (viewmat, K) in enumerate(zip(viewmats.detach().split(1), Ks.detach().split(1), strict=True)):
         # gsplat returns no weights, but the gradient of the summed image with respect to a Gaussian's

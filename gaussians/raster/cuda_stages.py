@@ -33,10 +33,10 @@ class Settings(NamedTuple):
 
     width: int
     height: int
-    near_plane: float
-    far_plane: float
-    eps2d: float
-    absgrad: bool
+    near_plane: float = 0.01
+    far_plane: float = 1e10
+    eps2d: float = 0.3
+    absgrad: bool = False
 
 
 def render(
@@ -111,8 +111,26 @@ def render(
     }  # fmt: skip
 
 
+def project(
+    kernels: Any,
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    settings: Settings,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Radii [C, N, 2], centres [C, N, 2], depths [C, N] and conics [C, N, 3], without gradients."""
+    radii, means2d, depths, conics, _ = kernels.projection_ewa_3dgs_fused_fwd(
+        means, None, quats, scales, opacities.contiguous(), viewmats, Ks, settings.width, settings.height,
+        settings.eps2d, settings.near_plane, settings.far_plane, 0.0, False, kernels.PINHOLE,
+    )  # fmt: skip
+    return radii, means2d, depths, conics
+
+
 class _Project(torch.autograd.Function):
-    """Radii [C, N, 2], centres [C, N, 2], depths [C, N] and conics [C, N, 3]; no gradient by opacities."""
+    """`project` with gradients; none by opacities."""
 
     @staticmethod
     def forward(
@@ -126,10 +144,9 @@ class _Project(torch.autograd.Function):
         Ks: Tensor,
         settings: Settings,
     ) -> tuple[Tensor, ...]:
-        radii, means2d, depths, conics, _ = kernels.projection_ewa_3dgs_fused_fwd(
-            means, None, quats, scales, opacities.contiguous(), viewmats, Ks, settings.width, settings.height,
-            settings.eps2d, settings.near_plane, settings.far_plane, 0.0, False, kernels.PINHOLE,
-        )  # fmt: skip
+        radii, means2d, depths, conics = project(
+            kernels, means, quats, scales, opacities, viewmats, Ks, settings
+        )
         ctx.save_for_backward(means, quats, scales, viewmats, Ks, radii, conics)
         ctx.kernels, ctx.settings = kernels, settings
         ctx.mark_non_differentiable(radii)

@@ -1,6 +1,4 @@
-"""Colours of spherical harmonics on CUDA, from two tensors of coefficients, and their gradient.
-
-One launch each.
+"""Colours of spherical harmonics on CUDA, from two tensors of coefficients, with gradients: a launch each.
 
 As fact 12 of `reference` has it. What gsplat's own way to the same colours does beside: put coefficients into
 one tensor and take their gradient apart, invert a matrix, for which the host waits, and seven small launches.

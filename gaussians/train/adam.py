@@ -110,7 +110,8 @@ def step_together(optimizers: Iterable[FusedAdam], visible: Tensor | None = None
                 _update_on_cpu(arrays, state["step"], group, visible)
             elif ours and _on_gpu(param.device) is not None:
                 key = (param.device, group["betas"], group["eps"], len(param) if param.dim() else 1)
-                together.setdefault(key, []).append((*arrays, *_factors(state["step"], group)))
+                state["step"] += 1
+                together.setdefault(key, []).append((*arrays, *_factors(state["step"].item(), group)))
             elif visible is None:
                 _update_by_torch(arrays, state["step"], group)
             else:
@@ -153,7 +154,8 @@ def is_fused(device: torch.device) -> bool:
 def next_factors(optimizers: Iterable[FusedAdam]) -> list[tuple[float, float]]:
     """Step size and correction of each one's next step; see `_factors`."""
     return [
-        _factors(optimizer.only_state["step"].clone(), optimizer.param_groups[0]) for optimizer in optimizers
+        _factors(optimizer.only_state["step"].item() + 1, optimizer.param_groups[0])
+        for optimizer in optimizers
     ]
 
 
@@ -169,13 +171,9 @@ def _on_gpu(device: torch.device) -> ModuleType | None:
     return triton_kernels("gaussians.train.adam_triton", device, "Adam takes PyTorch's kernels")
 
 
-def _factors(step: Tensor, group: dict[str, Any]) -> tuple[float, float]:
-    """The learning rate over the mean's bias correction, and one over the root of the mean square's.
-
-    Counts the step.
-    """
-    step += 1
-    count, (beta1, beta2) = step.item(), group["betas"]
+def _factors(count: float, group: dict[str, Any]) -> tuple[float, float]:
+    """Of step `count`, from 1: rate over the mean's bias correction, 1 over the root of the square's."""
+    beta1, beta2 = group["betas"]
     return group["lr"] / (1 - beta1**count), 1 / math.sqrt(1 - beta2**count)
 
 
@@ -183,8 +181,9 @@ def _update_on_cpu(
     arrays: tuple[Tensor, ...], step: Tensor, group: dict[str, Any], visible: Tensor | None
 ) -> None:
     """Update parameter, (gradient,) mean and mean square in place, by our kernels."""
+    step += 1
     beta1, beta2 = group["betas"]
-    numbers = (1 - beta1, beta2, 1 - beta2, *_factors(step, group), group["eps"])
+    numbers = (1 - beta1, beta2, 1 - beta2, *_factors(step.item(), group), group["eps"])
     param, gradient, mean, square = (array.detach().numpy().reshape(-1) for array in arrays)
     singles = map(np.float32, numbers)  # kernels compute in the type of their numbers
     if visible is None:

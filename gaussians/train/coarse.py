@@ -42,14 +42,13 @@ class Cameras:
         return binning(self._coarse, camera.width, camera.height, step)
 
     def some(self, count: int, factor: int, width: int, height: int) -> list[dict[str, Any]]:
-        """At least one, of at most about `count` evenly spread cameras, those that are so large so binned."""
-        every = max(1, len(self._cameras) // count)
+        """About `count`, evenly spread, of the cameras that are so large so binned; all of few."""
         sized = [
             view
             for view, camera in enumerate(self._cameras)
             if (camera.width // factor, camera.height // factor) == (width, height)
         ]
-        return [self.tensors(view, factor) for view in sized[::every] or sized[:1]]
+        return [self.tensors(view, factor) for view in sized[:: max(1, len(sized) // count)]]
 
     def tensors(self, view: int, factor: int) -> dict[str, Any]:
         """A view's camera, as `Camera.tensors` gives it."""

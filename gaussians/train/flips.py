@@ -1,7 +1,9 @@
 """FLIP of many pairs of images, by several processes: the evaluator holds Python's lock while it computes."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -53,7 +55,7 @@ class Flips:
         self._processes = min(workers(), _MOST)
         if pixels >= _WORTH and self._processes > 1:
             self._pool = ProcessPoolExecutor(
-                self._processes, multiprocessing.get_context("spawn"), initializer=_leave_interrupts
+                self._processes, multiprocessing.get_context("spawn"), initializer=_follow_parent
             )
         self._waiting: deque[tuple[tuple[Any, ...], Future[float]]] = deque()
         self._means: list[float] = []
@@ -101,6 +103,15 @@ class Flips:
         self._pool = None
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that asked: it tells these to end."""
+def _follow_parent() -> None:
+    """End with the process that asked, however that one ends. Ctrl-C is for it: it tells these to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # One that is killed tells nobody, and its pool would wait for more work for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -19,7 +19,6 @@ from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
-from gaussians.train.adam import is_fused
 from gaussians.train.average import WeightAverage
 from gaussians.train.batch import Batch, Order, Pass
 from gaussians.train.coarse import Cameras
@@ -28,7 +27,7 @@ from gaussians.train.initial import with_sh_degree
 from gaussians.train.objective import Objective, PhotoObjective, Rendered, regularisers
 from gaussians.train.parameters import FIELDS, Parameters, part
 from gaussians.train.recipe import Optimise
-from gaussians.train.recorded import LOOKS_EVERY, Recorder
+from gaussians.train.recorded import LOOKS_EVERY, Recorder, can_record
 from gaussians.train.refine import Refinement, default_refinement
 from gaussians.train.schedule import active_sh_degree, learning_rates
 from gaussians.train.variation import StepStats, Variation
@@ -108,7 +107,7 @@ class Optimisation:
         self._backend = backend
         self._free = free
         self.recorder: Recorder | None = None
-        if self._can_record():
+        if can_record(recipe, self.device, backend):
             self.recorder = Recorder(self._parameters, self._cameras, self._background, self._refinement)
 
     def __len__(self) -> int:
@@ -148,7 +147,8 @@ class Optimisation:
         """Train, yielding after every step, until `until` steps are done (None: the recipe's).
 
         Raises:
-            TrainingError: the loss is not finite (looked at every `log_every` steps), or no Gaussian is left.
+            TrainingError: the loss is not finite (looked at every `log_every` steps), or a value of the
+                Gaussians (in every step; on a GPU now and then), or no Gaussian is left.
             RanksError: another rank is gone.
         """
         # Vanishing gradients become denormal numbers, on which CPUs take a hundred times as long.
@@ -230,18 +230,6 @@ class Optimisation:
         if logs:
             recorder.check()
         return [Pass(targets.terms(outcome.loss) if logs else {}, outcome.meta)]
-
-    def _can_record(self) -> bool:
-        """Whether steps are of the kind that a recorder knows, and there are kernels for it."""
-        recipe = self.recipe
-        return (
-            self.device.type == "cuda"
-            and self._backend in ("auto", "cuda")
-            and recipe.batch == 1
-            and not (recipe.selective or recipe.random_background)
-            and recipe.opacity_reg == recipe.scale_reg == 0
-            and is_fused(self.device)
-        )
 
     def _clear(self, free: FreeSpace) -> None:
         """Remove what would come out inside free space, unless that is all there is."""

@@ -12,17 +12,17 @@ that is noticed when the loss is next logged, and the step recorded anew with mo
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from gaussians.raster import cuda, cuda_room
-from gaussians.train.adam import FusedAdam, count_step, next_factors, step_by
+from gaussians.train.adam import is_fused
 from gaussians.train.coarse import Cameras
-from gaussians.train.losses import ColorLoss
 from gaussians.train.objective import ColorTargets
 from gaussians.train.parameters import Parameters
+from gaussians.train.recipe import Optimise
+from gaussians.train.recording import Kind, Outcome, Recording
 from gaussians.train.refine import Refinement
 
 LOOKS_EVERY = 100
@@ -37,28 +37,16 @@ _MARGIN = 1.5
 _MOST_ROOM = 2_000_000
 
 
-class Outcome(NamedTuple):
-    """What a step came to, until the next one.
-
-    Attributes:
-        loss: the colour loss.
-        meta: of the rasterizer, as far as refinements look at it.
-    """
-
-    loss: ColorLoss
-    meta: dict[str, Any]
-
-
-class _Kind(NamedTuple):
-    """What is built into a recording beside the Gaussians themselves."""
-
-    width: int
-    height: int
-    degree: int
-    weights: tuple[float, ...]
-    mixes: tuple[float, ...]
-    types: tuple[torch.dtype, ...]
-    masked: bool
+def can_record(recipe: Optimise, device: torch.device, backend: str) -> bool:
+    """Whether steps are of the kind that a recorder knows, and there are kernels for it."""
+    return (
+        device.type == "cuda"
+        and backend in ("auto", "cuda")
+        and recipe.batch == 1
+        and not (recipe.selective or recipe.random_background)
+        and recipe.opacity_reg == recipe.scale_reg == 0
+        and is_fused(device)
+    )
 
 
 class Recorder:
@@ -78,11 +66,11 @@ class Recorder:
         self._background, self._refinement = background, refinement
         self._held: tuple[Tensor, ...] = ()
         self._since = 0
-        self._recordings: dict[_Kind, _Recording] = {}
-        self._met: set[_Kind] = set()  # weights that change in every step are not worth it
-        self._refused: set[_Kind] = set()
+        self._recordings: dict[Kind, Recording] = {}
+        self._met: set[Kind] = set()  # weights that change in every step are not worth it
+        self._refused: set[Kind] = set()
         # Recordings share their memory, which is there for as long as one of them is: hence the last one.
-        self._last: _Recording | None = None
+        self._last: Recording | None = None
         self._margin = _MARGIN
         self._works = True
 
@@ -110,7 +98,7 @@ class Recorder:
         """
         camera = self._cameras.tensors(view, binning)
         types = tuple(image.dtype for image in targets.images)
-        kind = _Kind(
+        kind = Kind(
             camera["width"], camera["height"], degree, targets.weights, targets.mixes, types,
             targets.mask is not None,
         )  # fmt: skip
@@ -136,7 +124,7 @@ class Recorder:
             self._margin *= _MARGIN
             self._recordings.clear()
 
-    def _begun(self, kind: _Kind, binning: int, targets: ColorTargets) -> "_Recording | None":
+    def _begun(self, kind: Kind, binning: int, targets: ColorTargets) -> "Recording | None":
         if kind not in self._met or kind in self._refused:
             self._met.add(kind)
             return None
@@ -147,148 +135,20 @@ class Recorder:
             self._refused.add(kind)
             return None
         before = None if self._last is None else self._last.keeper
-        recording = _Recording(
+        recording = Recording(
             kind, self._parameters, self._background, self._refinement, targets, room, before
         )
         self._recordings[kind] = self._last = recording
         return recording
 
     @torch.no_grad()
-    def _room(self, kind: _Kind, binning: int) -> int:
+    def _room(self, kind: Kind, binning: int) -> int:
         """Intersections to have room for, by those of some views."""
         gaussians = self._parameters.gaussians()
         shown = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
         cameras = self._cameras.some(_SURVEYED, binning, kind.width, kind.height)
         counts = [cuda.intersection_count(*shown, **camera) for camera in cameras]
         return 4096 + int(self._margin * int(torch.stack(counts).max()))
-
-
-class _Recording:
-    """A step that can be repeated: the first time it is taken as it is, the second time recorded.
-
-    It uses the memory of the one `before` it, if any. As each step begins with what lies elsewhere,
-    recordings may follow one another in any order, if what one came to is looked at before the next.
-    """
-
-    def __init__(
-        self,
-        kind: _Kind,
-        parameters: Parameters,
-        background: Tensor,
-        refinement: Refinement | None,
-        targets: ColorTargets,
-        room: int,
-        before: "_Recording | None",
-    ) -> None:
-        device = background.device
-        self._kind, self._parameters, self._refinement = kind, parameters, refinement
-        self._room, self._background = room, background[None].clone()
-        # Recorded are addresses, so what changes from step to step is copied to where it was.
-        self._viewmats, self._Ks = torch.empty(1, 4, 4, device=device), torch.empty(1, 3, 3, device=device)
-        self._targets = ColorTargets(
-            targets.names,
-            tuple(torch.empty_like(image, memory_format=torch.contiguous_format) for image in targets.images),
-            targets.weights,
-            targets.mixes,
-            None if targets.mask is None else torch.empty_like(targets.mask),
-        )
-        moving = [name for name in parameters.tensors if kind.degree > 0 or name != "shN"]
-        self._optimizers: list[FusedAdam] = [parameters.adam(name) for name in moving]
-        self._factors = torch.empty(len(moving), 2, device=device)
-        self._most = torch.zeros((), dtype=torch.int32, device=device)
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._before = before  # until this one is recorded, see `Recorder`
-        self._outcome: Outcome | None = None
-
-    def tell(self, camera: Mapping[str, Any], targets: ColorTargets) -> None:
-        """What the next step shall look at."""
-        self._viewmats.copy_(camera["viewmats"])
-        self._Ks.copy_(camera["Ks"])
-        for mine, image in zip(self._targets.images, targets.images, strict=True):
-            mine.copy_(image)
-        if self._targets.mask is not None and targets.mask is not None:
-            self._targets.mask.copy_(targets.mask)
-
-    def run(self) -> Outcome:
-        """Take the step."""
-        for optimizer in self._optimizers:
-            optimizer.initialise()
-        # From pageable memory, so that the next step may overwrite it at once.
-        self._factors.copy_(torch.tensor(next_factors(self._optimizers)), non_blocking=True)
-        outcome = self._repeated()
-        count_step(self._optimizers)
-        return outcome
-
-    @property
-    def keeper(self) -> "_Recording | None":
-        """What keeps the memory that recordings share: this one, once it is recorded, or one before it."""
-        return self if self._graph is not None else self._before
-
-    def is_outgrown(self) -> bool:
-        """Whether a step had more intersections than there is room for. Waits for the GPU."""
-        return int(self._most) > self._room
-
-    def _repeated(self) -> Outcome:
-        """The step's outcome, by the graph once there is one."""
-        if self._stream is None:
-            return self._step()
-        if self._graph is not None and self._outcome is not None:
-            self._graph.replay()
-            return self._outcome
-        current = torch.cuda.current_stream(self._factors.device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            if self._outcome is None:  # loads and compiles what can't be loaded while recording
-                self._outcome = self._step()
-            else:
-                graph = torch.cuda.CUDAGraph()
-                before = None if self._before is None else self._before._graph
-                pool = torch.cuda.graph_pool_handle() if before is None else before.pool()
-                graph.capture_begin(pool, capture_error_mode="thread_local")
-                try:
-                    outcome = self._step()
-                finally:
-                    graph.capture_end()
-                self._graph, self._outcome, self._before = graph, outcome, None
-        current.wait_stream(self._stream)
-        if self._graph is not None:
-            self._graph.replay()
-        return self._outcome
-
-    def _step(self) -> Outcome:
-        tensors, kind = self._parameters.tensors.values(), self._kind
-        for tensor in tensors:
-            tensor.grad = None
-        gaussians = self._parameters.gaussians()
-        image, _, meta = cuda.render_within(
-            self._room,
-            gaussians.means,
-            gaussians.quats,
-            gaussians.scales,
-            gaussians.opacities,
-            gaussians.sh0 if kind.degree == 0 else (gaussians.sh0, gaussians.shN),
-            self._viewmats,
-            self._Ks,
-            kind.width,
-            kind.height,
-            sh_degree=kind.degree,
-            backgrounds=self._background,
-            absgrad=self._refinement is not None and self._refinement.absgrad,
-        )
-        if self._refinement is not None:
-            self._refinement.before_backward(meta)
-        loss = self._targets.loss(image[0])
-        loss.total.backward()
-        step_by(self._optimizers, self._factors)
-        torch.maximum(self._most, meta["total"], out=self._most)
-        for tensor in tensors:
-            tensor.grad = None
-        kept = {name: meta[name] for name in ("radii", "width", "height", "n_cameras")}
-        return Outcome(
-            ColorLoss(*(part.detach() for part in loss)),
-            kept | {"means2d": _without_history(meta["means2d"])},
-        )
 
 
 def _tensors(parameters: Parameters) -> Sequence[Tensor]:
@@ -298,15 +158,6 @@ def _tensors(parameters: Parameters) -> Sequence[Tensor]:
         state = parameters.optimizers[name].state.get(tensor, {})
         moments += [state[key] for key in ("exp_avg", "exp_avg_sq") if key in state]
     return [*parameters.tensors.values(), *moments]
-
-
-def _without_history(means2d: Tensor) -> Tensor:
-    """The centres with their gradients, which keep no graph of autograd alive."""
-    kept = means2d.detach()
-    kept.grad = means2d.grad if means2d.retains_grad else None
-    if hasattr(means2d, "absgrad"):
-        kept.absgrad = means2d.absgrad  # pyright: ignore[reportAttributeAccessIssue] - gsplat's name
-    return kept
 
 
 def _is(one: Tensor, other: Tensor) -> bool:

@@ -9,6 +9,7 @@ import torch
 
 from gaussians.model import Gaussians
 from gaussians.train import optimisation, recorded
+from gaussians.train import recording as recording_of_a_step
 from gaussians.train.losses import ColorLoss
 from gaussians.train.objective import ColorTargets
 from gaussians.train.optimisation import Optimisation
@@ -26,10 +27,10 @@ RECIPE = Optimise(steps=20, sh_degree=1, sh_every=6, log_every=1, average=0.5, d
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Recording begins after two steps without a change; which steps it took."""
     taken: list[int] = []
-    run = recorded._Recording.run
+    run = recording_of_a_step.Recording.run
     monkeypatch.setattr(recorded, "PATIENCE", 2)
     monkeypatch.setattr(optimisation, "LOOKS_EVERY", 5)
-    monkeypatch.setattr(recorded._Recording, "run", lambda self: taken.append(1) or run(self))
+    monkeypatch.setattr(recording_of_a_step.Recording, "run", lambda self: taken.append(1) or run(self))
     return taken
 
 
@@ -113,7 +114,7 @@ def test_where_it_fails_steps_are_taken_as_ever(
     def fail(*args: Any) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(recorded, "step_by", fail)
+    monkeypatch.setattr(recording_of_a_step, "step_by", fail)
     with pytest.warns(UserWarning, match="steps are not recorded, and so slower: operation not permitted"):
         found = list(failing.steps())
     assert len(few_steps) == 1
@@ -179,7 +180,7 @@ def test_shared_memory_is_kept_by_the_last_that_was_recorded_alone(few_steps: li
     training = recording(started(18, 20, dataclasses.replace(RECIPE, sh_degree=0, steps=60)))
     stepping = training.steps()
 
-    def begun_anew() -> recorded._Recording:
+    def begun_anew() -> recording_of_a_step.Recording:
         assert training.recorder is not None
         training.recorder._recordings.clear()
         before = training.recorder._last

@@ -1,4 +1,9 @@
 import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,3 +122,42 @@ def test_flip_of_many_pixels_is_computed_by_processes_and_one_that_dies_is_done_
     assert isinstance(started[0]._pool, flips.ProcessPoolExecutor) or dies
     assert together == alone
     assert len({metrics.flip for _, metrics in alone.per_view}) == 6
+
+
+_ASKS = """
+import numpy, sys
+from gaussians.train import flips
+if __name__ == "__main__":
+    flips.workers = lambda: 2
+    image = numpy.random.default_rng(0).random((64, 64, 3), numpy.float32)
+    with flips.Flips(flips._WORTH) as begun:
+        begun.add(image, image, None)
+        begun.means()
+        print(*begun._pool._processes, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks for processes as POSIX does")
+def test_processes_end_with_one_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "asks.py"
+    script.write_text(_ASKS)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as asking:
+        assert asking.stdout is not None
+        children = [int(number) for number in asking.stdout.readline().split()]
+        assert children
+        asking.kill()
+    until = time.monotonic() + 30
+    while any(map(_runs, children)):
+        assert time.monotonic() < until, "they wait for more work"
+        time.sleep(0.05)
+
+
+def _runs(process: int) -> bool:
+    """Whether there is such a process, that is no zombie."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout
+    return bool(state.strip()) and not state.startswith("Z")
