@@ -114,11 +114,11 @@ class Plain:
 
     def __init__(self, bins: Bins, fields: list[torch.Tensor], size: tuple[int, int]) -> None:
         means, conics, colors, opacities = (field[0].detach().numpy() for field in fields)
-        self._lists = (bins.order, bins.starts, bins.ranks, bins.tiles_x, means, conics, opacities, colors)
+        self._lists = (bins.visible, bins.starts, bins.members, bins.tiles_x, means, conics, opacities, colors)
         self.image = np.empty((size[1], size[0], 3), np.float32)
         self.transmittance = np.empty((size[1], size[0]), np.float32)
         self.gradients = np.empty((len(means), 9), np.float32)
-        self._parts = np.empty((len(bins.ranks), 9), np.float32)
+        self._parts = np.empty((len(bins.members), 9), np.float32)
 
     def forward(self) -> None:
         """Image and transmittance."""
@@ -130,17 +130,17 @@ class Plain:
         added_up(self._lists[0], self._lists[2], self._parts, self.gradients)
 
 
-def shipped(fields: list[torch.Tensor], extents: torch.Tensor, bins: Bins, size: tuple[int, int]) -> Any:
+def shipped(fields: list[torch.Tensor], bins: Bins, size: tuple[int, int]) -> Any:
     """The image by the kernels that the CPU backend uses."""
     background = torch.zeros(1, 3)
-    return Blend.apply(*fields, background, extents, [bins], size, False)  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
+    return Blend.apply(*fields, background, [bins], size, False, True)  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
 
 
 def main() -> None:
     """Time both, alternating, and print medians and ratios."""
     work = workload(None)
     size = (work.camera.width, work.camera.height)
-    (means2d, conics, depths, radii, extents), _ = _projected(work)
+    (means2d, conics, depths, radii), _ = _projected(work)
     bins = Bins.of(means2d[0].numpy(), depths[0].numpy(), radii[0].numpy(), *size)
     colors, opacities = torch.from_numpy(work.colors)[None], torch.from_numpy(work.opacities)[None]
     fields = [field.requires_grad_() for field in (means2d, conics, colors, opacities)]
@@ -149,13 +149,13 @@ def main() -> None:
     for _ in range(RUNS + 2):
         for name, action in (
             ("forward, plain", plain.forward),
-            ("forward, shipped", lambda: shipped(fields, extents, bins, size)),
+            ("forward, shipped", lambda: shipped(fields, bins, size)),
             ("backward, plain", lambda: plain.backward(v_image[0].numpy())),
         ):
             began = perf_counter()
             action()
             times.setdefault(name, []).append(perf_counter() - began)
-        image = shipped(fields, extents, bins, size)[0]
+        image = shipped(fields, bins, size)[0]
         began = perf_counter()
         torch.autograd.grad(image, fields, v_image)
         times.setdefault("backward, shipped", []).append(perf_counter() - began)

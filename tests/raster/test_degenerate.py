@@ -200,7 +200,9 @@ def test_the_box_of_a_gaussian_is_exact_at_any_opacity() -> None:
     quats = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(n, 4)
     K = torch.tensor([[100.0, 0.0, 50.0], [0.0, 100.0, 50.0], [0.0, 0.0, 1.0]])
     lens = Lens.of(torch.eye(4)[None], K[None], 100, 100, (0.01, 1e10, 0.3))
-    extents = Project.apply(means, quats, torch.full((n, 3), 0.1), opacities, lens)[4][0]
+    radii = Project.apply(means, quats, torch.full((n, 3), 0.1), opacities, lens)[3][0]  # pyright: ignore[reportIndexIssue] - torch's stubs don't type apply
     sigma = math.sqrt((100 * 0.1 / 2.0) ** 2 + 0.3)
     wanted = sigma * (2 * (opacities.double() / ALPHA_MIN).log()).sqrt()
-    torch.testing.assert_close(extents[:, 0].double(), wanted, rtol=1e-5, atol=1e-6)
+    assert (radii[:, 0] - wanted > -1e-4).all()
+    assert (radii[:, 0] - wanted < 1 + 1e-4).all()
+    assert radii.unique().numel() > 10

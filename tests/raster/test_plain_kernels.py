@@ -16,13 +16,13 @@ def test_image_and_gradients(seed: int) -> None:
     scene = random_scene(seed).to(torch.float32)
     lens = Lens.of(scene.viewmats[:1], scene.Ks[:1], *SIZE, (0.01, 1e10, 0.3))
     projected = Project.apply(scene.means, scene.quats, scene.scales, scene.opacities, lens)
-    means2d, conics, depths, radii, extents = (tensor.detach() for tensor in projected)
+    means2d, conics, depths, radii = (tensor.detach() for tensor in projected)
     bins = Bins.of(means2d[0].numpy(), depths[0].numpy(), radii[0].numpy(), *SIZE)
     colors = torch.rand(1, len(scene.means), 3, generator=torch.Generator().manual_seed(seed))
     fields = [field.clone().requires_grad_() for field in (means2d, conics, colors, scene.opacities[None])]
     plain = Plain(bins, fields, SIZE)
     plain.forward()
-    image, alpha = shipped(fields, extents, bins, SIZE)
+    image, alpha = shipped(fields, bins, SIZE)
     # Where a pixel is finished or a Gaussian too faint is a matter of rounding: of few pixels.
     off = np.abs(plain.image - image[0].detach().numpy()).max(axis=-1)
     assert np.quantile(off, 0.99) < 1e-5

@@ -20,6 +20,7 @@ from gaussians.raster.cpu.functions import (
     Lens,
     Project,
     array,
+    empty_light,
     empty_moments,
     packed_rows,
 )
@@ -56,7 +57,7 @@ def rasterize(
     )  # fmt: skip
     cameras, n = len(viewmats), len(means)
     lens = Lens.of(viewmats, Ks, width, height, (near_plane, far_plane, eps2d))
-    means2d, conics, depths, radii, extents = Project.apply(means, quats, scales, opacities, lens)  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
+    means2d, conics, depths, radii = Project.apply(means, quats, scales, opacities, lens)  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
     view_colors, background = _channels(
         means, colors, depths, radii, lens, sh_degree=sh_degree, backgrounds=backgrounds, mode=render_mode
     )
@@ -68,7 +69,7 @@ def rasterize(
     if absgrad and view_colors.shape[-1] > MAX_CHANNELS:
         # Each pass would sum the absolute gradient of its own channels only.
         raise ValueError(f"absgrad: {view_colors.shape[-1]} channels, at most {MAX_CHANNELS} on the cpu")
-    parts, alphas = [], torch.empty(0)
+    parts, alphas, differentiable = [], torch.empty(0), torch.is_grad_enabled()
     for begin in range(0, view_colors.shape[-1], MAX_CHANNELS):
         chunk, behind = (
             view_colors[..., begin : begin + MAX_CHANNELS],
@@ -79,7 +80,7 @@ def rasterize(
             chunk = torch.nn.functional.pad(chunk, (0, missing))
             behind = torch.nn.functional.pad(behind, (0, missing))
         image, alpha = Blend.apply(  # pyright: ignore[reportGeneralTypeIssues] - as above
-            means2d, conics, chunk, view_opacities, behind, extents, bins, (width, height), absgrad
+            means2d, conics, chunk, view_opacities, behind, bins, (width, height), absgrad, differentiable
         )
         parts.append(image[..., : chunk.shape[-1] - missing])
         # Every pass makes the same alpha; its gradient must enter once.
@@ -173,7 +174,7 @@ def blend_weights(
     n = len(means)
     lens = Lens.of(viewmats, Ks, width, height, (near_plane, far_plane, eps2d))
     projected = Project.apply(means, quats, scales, opacities, lens)
-    means2d, conics, depths, radii, extents = (tensor.numpy() for tensor in projected)  # pyright: ignore[reportGeneralTypeIssues] - as above
+    means2d, conics, depths, radii = (tensor.numpy() for tensor in projected)  # pyright: ignore[reportGeneralTypeIssues] - as above
     colors, opacity = np.zeros((n, 3), np.float32), array(opacities)
     background, v_alpha = np.zeros(3, np.float32), np.zeros((height, width), np.float32)
     image, transmittance = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
@@ -187,13 +188,14 @@ def blend_weights(
         if pixel_weights is not None:
             ones[..., 0] = pixel_weights[c].numpy()
         bins = Bins.of(means2d[c], depths[c], radii[c], width, height)
-        rows = packed_rows(bins, means2d[c], conics[c], opacity, extents[c], colors)
+        rows = packed_rows(bins, means2d[c], conics[c], opacity, colors)
         tiling = (rows, *bins.tiling(), background)
-        forward_kernel(3)(*tiling, image, transmittance, last)
-        moments = empty_moments(len(bins.ranks))
-        backward_kernel(3, "count")(*tiling, transmittance, last, ones, v_alpha, bins.slots, moments)
+        light = empty_light(bins)
+        forward_kernel(3)(*tiling, image, transmittance, last, *light)
+        moments = empty_moments(len(bins.members))
+        backward_kernel(3, "count")(*tiling, last, *light, ones, v_alpha, bins.slots, moments)
         gather(
-            bins.order, bins.offsets, moments, conics[c], opacity,
+            bins.visible, bins.offsets, moments, conics[c], opacity,
             unused[0], counts, unused[1], unused[2], weights,
         )  # fmt: skip
     return torch.from_numpy(weights[:, 0].copy()), torch.from_numpy(counts[:, 0].copy())

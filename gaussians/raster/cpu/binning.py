@@ -1,8 +1,9 @@
 """Which Gaussians each 16x16 tile sees, front to back: a radix sort by depth, then a counting sort by tile.
 
-The visible Gaussians are sorted by depth once ("rank"); tiles then receive them in rank order, so every
-tile's list is sorted without sorting intersections. Chunks of ranks are dealt to the workers with their
-own counters: the result does not depend on how many there are.
+The visible Gaussians are sorted by depth once; tiles then receive them in that order, so every tile's list is
+sorted without sorting intersections. Chunks of the order are dealt to the workers with their own counters: the
+result does not depend on how many there are. Lists name a Gaussian by its place among the visible ones, so that
+whatever else looks at all of these goes through memory from front to back.
 """
 
 import numba
@@ -12,7 +13,6 @@ from gaussians.kernels import FASTMATH, workers
 
 TILE = 16
 RADIX_BITS = 11
-RADIX = 1 << RADIX_BITS
 
 
 @numba.njit(cache=True, nogil=True)
@@ -27,92 +27,117 @@ def visible_indices(radii: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def radix_pass(keys_in, values_in, keys_out, values_out, shift, n_workers):
-    """One stable pass of a radix sort over `RADIX_BITS` bits of uint32 keys, values int32."""
-    count = keys_in.shape[0]
-    mask = np.uint32(RADIX - 1)
-    histogram = np.zeros((n_workers, RADIX), np.int64)
+def radix_pass(pairs_in, pairs_out, shift, bits, n_workers):
+    """One stable pass of a radix sort of uint64 by `bits` of their bits from `shift` on."""
+    count, buckets = pairs_in.shape[0], 1 << bits
+    mask = np.uint64(buckets - 1)
+    histogram = np.zeros((n_workers, buckets), np.int64)
     for worker in numba.prange(n_workers):
         for i in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            histogram[worker, (keys_in[i] >> shift) & mask] += 1
+            histogram[worker, (pairs_in[i] >> shift) & mask] += 1
     total = 0
-    for digit in range(RADIX):
+    for digit in range(buckets):
         for worker in range(n_workers):
             here = histogram[worker, digit]
             histogram[worker, digit] = total
             total += here
     for worker in numba.prange(n_workers):
         for i in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            digit = (keys_in[i] >> shift) & mask
+            digit = (pairs_in[i] >> shift) & mask
             position = histogram[worker, digit]
             histogram[worker, digit] = position + 1
-            keys_out[position] = keys_in[i]
-            values_out[position] = values_in[i]
+            pairs_out[position] = pairs_in[i]
 
 
-def depth_order(depths: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Indices of the visible Gaussians from near to far, ties by index.
+@numba.njit(cache=True, nogil=True)
+def depth_pairs(depths, visible):
+    """Of each visible Gaussian the bits of its depth less the least ones, above its place; and the largest of them.
+
+    Returns:
+        [V] uint64, and one.
+    """
+    pairs = np.empty(visible.shape[0], np.uint64)
+    least, most = np.uint64(0xFFFFFFFF), np.uint64(0)
+    for v in range(visible.shape[0]):
+        bits = np.uint64(depths[visible[v]])
+        least, most = min(least, bits), max(most, bits)
+        pairs[v] = bits
+    for v in range(visible.shape[0]):
+        pairs[v] = ((pairs[v] - least) << np.uint64(32)) | np.uint64(v)
+    return pairs, most - min(least, most)
+
+
+def depth_order(depths: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """The visible Gaussians from near to far, ties by index.
 
     Args:
         depths: [N] float32, positive where visible, so that their bits sort as they do.
-        radii: [N, 2] int32.
+        visible: [V] int32, indices.
 
     Returns:
-        [V] int32.
+        [V] int32, places in `visible`.
     """
-    values = visible_indices(radii)
-    keys = depths.view(np.uint32)[values]
-    keys_other, values_other = np.empty_like(keys), np.empty_like(values)
-    for shift in (0, RADIX_BITS, 2 * RADIX_BITS):
-        radix_pass(keys, values, keys_other, values_other, np.uint32(shift), workers())
-        keys, keys_other, values, values_other = keys_other, keys, values_other, values
-    return values
+    pairs, most = depth_pairs(depths.view(np.uint32), visible)
+    width = int(most).bit_length()
+    passes = -(-width // RADIX_BITS)
+    other = np.empty_like(pairs)
+    for turn in range(passes):
+        bits = -(-width // passes)  # as few as do, for the sake of the cache
+        radix_pass(pairs, other, np.uint64(32 + turn * bits), bits, workers())
+        pairs, other = other, pairs
+    return (pairs & np.uint64(0xFFFFFFFF)).astype(np.int32)
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def tile_rectangles(order, means2d, radii, tiles_x, tiles_y, rectangles, offsets):
-    """The tiles that each ranked Gaussian's box of radii overlaps.
+def tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offsets):
+    """The tiles that each visible Gaussian's box of radii overlaps.
 
     Args:
-        order [V] int32, means2d [N, 2], radii [N, 2] int32.
+        visible [V] int32, means2d [N, 2], radii [N, 2] int32.
         rectangles [V, 4] int32: written: x0, y0, x1, y1 in tiles, the end excluded.
         offsets [V + 1] int64: written: running number of intersections.
     """
     size = np.float32(TILE)
-    for rank in numba.prange(order.shape[0]):
-        n = order[rank]
-        u, v = means2d[n, 0], means2d[n, 1]
+    for v in numba.prange(visible.shape[0]):
+        n = visible[v]
+        x, y = means2d[n, 0], means2d[n, 1]
         rx, ry = np.float32(radii[n, 0]), np.float32(radii[n, 1])
-        x0 = np.int32(min(max(np.floor((u - rx) / size), 0), tiles_x))
-        x1 = np.int32(min(max(np.ceil((u + rx) / size), 0), tiles_x))
-        y0 = np.int32(min(max(np.floor((v - ry) / size), 0), tiles_y))
-        y1 = np.int32(min(max(np.ceil((v + ry) / size), 0), tiles_y))
-        rectangles[rank, 0], rectangles[rank, 1] = x0, y0
-        rectangles[rank, 2], rectangles[rank, 3] = x1, y1
-        offsets[rank + 1] = np.int64(x1 - x0) * np.int64(y1 - y0)
+        x0 = np.int32(min(max(np.floor((x - rx) / size), 0), tiles_x))
+        x1 = np.int32(min(max(np.ceil((x + rx) / size), 0), tiles_x))
+        y0 = np.int32(min(max(np.floor((y - ry) / size), 0), tiles_y))
+        y1 = np.int32(min(max(np.ceil((y + ry) / size), 0), tiles_y))
+        rectangles[v, 0], rectangles[v, 1] = x0, y0
+        rectangles[v, 2], rectangles[v, 3] = x1, y1
+        offsets[v + 1] = np.int64(x1 - x0) * np.int64(y1 - y0)
     offsets[0] = 0
-    for rank in range(order.shape[0]):
-        offsets[rank + 1] += offsets[rank]
+    for v in range(visible.shape[0]):
+        offsets[v + 1] += offsets[v]
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def fill_tiles(rectangles, offsets, tiles_x, tiles_y, n_workers, starts, ranks, slots):
-    """Deal the ranks to their tiles.
+def fill_tiles(order, rectangles, offsets, tiles_x, tiles_y, n_workers, starts, members, slots):
+    """Deal the Gaussians to their tiles.
 
     Args:
-        rectangles [V, 4], offsets [V + 1]: from `tile_rectangles`.
-        starts [tiles + 1] int64: written: where each tile's list begins in `ranks`.
-        ranks [M] int32: written: the tiles' lists, each front to back.
-        slots [M] int32: written: for each place in `ranks`, if it is that of a Gaussian's k-th tile,
-            offsets[rank] + k: by it what tiles say of a Gaussian lies together.
+        order [V]: from `depth_order`. rectangles [V, 4], offsets [V + 1]: from `tile_rectangles`.
+        starts [tiles + 1] int64: written: where each tile's list begins in `members`.
+        members [M] int32: written: the tiles' lists, each front to back, of places among the visible.
+        slots [M] int32: written: for each place in `members`, if it is that of a Gaussian's k-th tile,
+            its offset + k: by it what tiles say of a Gaussian lies together.
     """
     count, tiles = rectangles.shape[0], tiles_x * tiles_y
     cursor = np.zeros((n_workers, tiles), np.int64)
     for worker in numba.prange(n_workers):
         for rank in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            for ty in range(rectangles[rank, 1], rectangles[rank, 3]):
-                for tx in range(rectangles[rank, 0], rectangles[rank, 2]):
-                    cursor[worker, ty * tiles_x + tx] += 1
+            v = order[rank]
+            x0, x1 = np.int64(rectangles[v, 0]), np.int64(rectangles[v, 2])
+            tile, x = np.int64(rectangles[v, 1]) * tiles_x + x0, x0
+            for _ in range(offsets[v + 1] - offsets[v]):
+                cursor[worker, tile] += 1
+                # Row by row in one loop, whose end alone has to be guessed.
+                wraps = x + 1 == x1
+                tile += 1 + wraps * (tiles_x - x1 + x0)
+                x = x0 if wraps else x + 1
     total = 0
     for tile in range(tiles):
         starts[tile] = total
@@ -123,12 +148,13 @@ def fill_tiles(rectangles, offsets, tiles_x, tiles_y, n_workers, starts, ranks, 
     starts[tiles] = total
     for worker in numba.prange(n_workers):
         for rank in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            slot = offsets[rank]
-            for ty in range(rectangles[rank, 1], rectangles[rank, 3]):
-                for tx in range(rectangles[rank, 0], rectangles[rank, 2]):
-                    tile = ty * tiles_x + tx
-                    place = cursor[worker, tile]
-                    cursor[worker, tile] = place + 1
-                    ranks[place] = rank
-                    slots[place] = slot
-                    slot += 1
+            v = order[rank]
+            x0, x1 = np.int64(rectangles[v, 0]), np.int64(rectangles[v, 2])
+            tile, x = np.int64(rectangles[v, 1]) * tiles_x + x0, x0
+            for slot in range(offsets[v], offsets[v + 1]):
+                place = cursor[worker, tile]
+                cursor[worker, tile] = place + 1
+                members[place], slots[place] = v, slot
+                wraps = x + 1 == x1
+                tile += 1 + wraps * (tiles_x - x1 + x0)
+                x = x0 if wraps else x + 1

@@ -1,13 +1,15 @@
 """Alpha blending of sorted 2-D Gaussians, tile by tile, and its gradient.
 
-How it is fast. A worker keeps its tile's state in planes of 256 floats, aligned to cache lines; rows.py runs
-over vectors of 2 x 8 pixels. Those outside the box where alpha reaches 1/255 are skipped. Gaussians lie in
-memory by depth and are read by tile, so they are fetched some turns ahead. Workers draw the next tile from an
-atomic counter, largest first: each tile is computed by one worker alone, so the result does not depend on who
-drew it.
+How it is fast. A tile's list is taken apart in chunks, sixteen Gaussians at a time, and dealt to lists of its blocks
+of 2 x 8 pixels (deal.py), each of which is then blended in registers (block_lanes.py). Workers draw the next tile
+from an atomic counter, largest first: each tile is computed by one worker alone, so the result does not depend
+on who drew it.
 
-The backward pass goes back to front and sums, for each (tile, Gaussian), moments of the gradient over the
-pixels; they are added up per Gaussian in a fixed order afterwards. No atomics, bitwise repeatable.
+The forward pass keeps the light that enters each chunk, 8 bytes a Gaussian and tile. The backward pass takes chunks
+from back to front: within one, alphas and weights come from front to back, as in the forward pass; then the
+Gaussians' gradients from back to front (gradient_lanes.py). What lies behind a pixel is kept for each unit of
+transmittance: it is mixed by alpha, and nothing is divided. The moments of each (tile, Gaussian) are added up
+per Gaussian in a fixed order afterwards. No atomics, bitwise repeatable.
 """
 
 # pyright: reportCallIssue=false
@@ -21,68 +23,64 @@ import numba
 import numpy as np
 
 from gaussians.kernels import FASTMATH, fetch_add
-from gaussians.raster.constants import TILE_SIZE
-from gaussians.raster.cpu.rows import (
+from gaussians.raster.cpu.block_lanes import blend_block, fill_shapes, lets_through, weigh_block
+from gaussians.raster.cpu.deal import CHUNK, FIELD_COLOR, ROOM, TERMS, clear_fields, deal, end_lists
+from gaussians.raster.cpu.gradient_lanes import gradient_of
+from gaussians.raster.cpu.lanes import LANES
+from gaussians.raster.cpu.layout import (
+    BEHIND,
+    BLOCKS,
     COLOR,
-    EXTENT_X,
-    EXTENT_Y,
     EXTRA_X,
     EXTRA_Y,
     LAST,
-    LEFT,
     LOG_OPACITY,
     PIXELS,
     RGB,
-    RIGHT,
     S0,
     SPAN,
-    SUFFIX,
     SX,
     SXX,
     SXY,
     SY,
     SYY,
+    TILE,
     TRANSMITTANCE,
+    UNFINISHED,
     V_COLOR,
     A,
     B,
     C,
     X,
     Y,
-    backward_rows,
-    forward_rows,
-    lets_through,
-    prefetch,
 )
+from gaussians.raster.cpu.tile_lanes import read_tile, write_tile
 
 F32 = np.float32
-TILE = TILE_SIZE
 ZERO, HALF, ONE = F32(0.0), F32(0.5), F32(1.0)
 LOG2E = F32(1.4426950408889634)
-EXIT_CHECK = 16  # Gaussians between looks whether the whole tile is finished
-AHEAD = 8  # Gaussians: so far ahead in the list the next ones are fetched into the cache
 T_PLANE, LAST_PLANE = TRANSMITTANCE * PIXELS, LAST * PIXELS
-SUFFIX_PLANE, RGB_PLANE = SUFFIX * PIXELS, RGB * PIXELS
+BEHIND_PLANE, RGB_PLANE = BEHIND * PIXELS, RGB * PIXELS
+OPEN = F32(UNFINISHED)
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def pack(order, means2d, conics, opacities, extents, colors, packed):
-    """Gather what blending reads of each ranked Gaussian into one row, exponents scaled to base 2.
+def pack(visible, means2d, conics, opacities, colors, packed):
+    """Put what blending reads of each visible Gaussian into one row, exponents scaled to base 2.
 
     Args:
-        order [V] int32, means2d [N, 2], conics [N, 3], opacities [N], extents [N, 2], colors [N, 3 or 4].
+        visible [V] int32, means2d [N, 2], conics [N, 3], opacities [N], colors [N, 3 or 4].
         packed: [V, 16], written.
     """
-    for rank in numba.prange(order.shape[0]):
-        n = order[rank]
-        packed[rank, X], packed[rank, Y] = means2d[n, 0], means2d[n, 1]
-        packed[rank, A] = -HALF * LOG2E * conics[n, 0]
-        packed[rank, B] = -LOG2E * conics[n, 1]
-        packed[rank, C] = -HALF * LOG2E * conics[n, 2]
-        packed[rank, LOG_OPACITY] = F32(math.log2(opacities[n]))
-        packed[rank, EXTENT_X], packed[rank, EXTENT_Y] = extents[n, 0], extents[n, 1]
+    for v in numba.prange(visible.shape[0]):
+        n = visible[v]
+        packed[v, X], packed[v, Y] = means2d[n, 0], means2d[n, 1]
+        packed[v, A] = -HALF * LOG2E * conics[n, 0]
+        packed[v, B] = -LOG2E * conics[n, 1]
+        packed[v, C] = -HALF * LOG2E * conics[n, 2]
+        packed[v, LOG_OPACITY] = F32(math.log2(opacities[n]))
         for channel in range(colors.shape[1]):
-            packed[rank, COLOR + channel] = colors[n, channel]
+            packed[v, COLOR + channel] = colors[n, channel]
 
 
 @numba.njit
@@ -93,29 +91,10 @@ def aligned_floats(count: int) -> np.ndarray:
     return spare[skip : skip + count]
 
 
-@numba.njit(fastmath=FASTMATH)
-def reach(packed, rank, left, top, rows):
-    """Pairs of the tile's rows, end excluded, and halves of its columns, that the Gaussian reaches.
-
-    All three are 0 where it reaches none.
-    """
-    # Half a pixel to the centre of a pixel; a thousandth against rounding, which would drop one.
-    x, y = packed[rank, X] - F32(left), packed[rank, Y] - F32(top)
-    x_reach, y_reach = packed[rank, EXTENT_X], packed[rank, EXTENT_Y]
-    first_row = np.int64(math.ceil(max(y - y_reach - F32(0.501), ZERO)))
-    last_row = np.int64(math.floor(min(y + y_reach - F32(0.499), F32(rows - 1))))
-    first_column = np.int64(math.ceil(max(x - x_reach - F32(0.501), ZERO)))
-    last_column = np.int64(math.floor(min(x + x_reach - F32(0.499), F32(TILE - 1))))
-    if first_row > last_row or first_column > last_column:
-        return np.int64(0), np.int64(0), np.int64(0)
-    halves = LEFT * (first_column < SPAN) + RIGHT * (last_column >= SPAN)
-    return first_row // 2, last_row // 2 + 1, np.int64(halves)
-
-
 @numba.njit
 def pixel(j, i):
-    """Where the planes of a tile's state hold the pixel of row j and column i: see rows.py."""
-    return (j // 2) * (2 * TILE) + (i // SPAN) * TILE + (j % 2) * SPAN + i % SPAN
+    """Where the planes of a tile's state hold the pixel of row j and column i."""
+    return (j // 2) * (2 * TILE) + (i // SPAN) * LANES + (j % 2) * SPAN + i % SPAN
 
 
 @numba.njit
@@ -123,7 +102,7 @@ def close_beyond(state, rows, columns):
     """Let the pixels of a tile count as finished that lie beyond the image."""
     for j in range(TILE):
         for i in range(columns if j < rows else 0, TILE):
-            state[T_PLANE + pixel(j, i)] = -ONE
+            state[LAST_PLANE + pixel(j, i)] = ZERO
 
 
 @cache
@@ -133,21 +112,30 @@ def forward_kernel(channels: int) -> Any:
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_forward(
-        packed, starts, ranks, schedule, tiles_x, n_workers, background, image, transmittance, last
-    ):
+        packed, starts, members, schedule, tiles_x, n_workers, background, image, transmittance, last, chunks,
+        light,
+    ):  # fmt: skip
         """Blend all tiles front to back.
 
         Args:
-            packed [V, 16], starts [tiles + 1], ranks [M]: from `pack` and `fill_tiles`.
+            packed [V, 16], starts [tiles + 1], members [M]: from `pack` and `fill_tiles`.
             schedule [tiles] int64: the order in which tiles are worked on.
             background [channels]: what lies behind.
             image [H, W, channels], transmittance [H, W]: written.
-            last [H, W] int32: written: 1 + place in the tile's list of the last Gaussian drawn; 0: none.
+            last [H, W] int32: written: how many places of its tile's list the pixel takes part in.
+            chunks [tiles] int64: where in `light` a tile's chunks begin.
+            light [chunks, 256]: written: the tile's transmittance before each chunk, as far as they are
+                blended. Without rows it stays so, and no gradient can be had.
         """
         height, width = transmittance.shape
         counter = np.zeros(1, np.int64)
         for _ in numba.prange(n_workers):
-            state = aligned_floats((RGB + CHANNELS) * PIXELS)
+            state, shapes = aligned_floats((RGB + CHANNELS) * PIXELS), aligned_floats(BLOCKS * TERMS * LANES)
+            fill_shapes(shapes)
+            fields = aligned_floats((FIELD_COLOR + CHANNELS) * ROOM)
+            clear_fields(CHANNELS, fields)
+            lists, counts = np.empty(BLOCKS * ROOM, np.int32), np.empty(BLOCKS, np.int64)
+            masks = np.empty(ROOM, np.int32)
             while True:
                 turn = fetch_add(counter, 1)
                 if turn >= schedule.shape[0]:
@@ -157,25 +145,38 @@ def forward_kernel(channels: int) -> Any:
                 rows, columns = min(TILE, height - top), min(TILE, width - left)
                 state[:] = ZERO
                 state[T_PLANE : T_PLANE + PIXELS] = ONE
+                state[LAST_PLANE : LAST_PLANE + PIXELS] = OPEN
                 if rows < TILE or columns < TILE:
                     close_beyond(state, rows, columns)
-                begin = starts[tile]
-                for place in range(begin, starts[tile + 1]):
-                    rank = np.int64(ranks[place])
-                    prefetch(packed, np.int64(ranks[min(place + AHEAD, ranks.shape[0] - 1)]))
-                    first, end, halves = reach(packed, rank, left, top, rows)
-                    if halves > 0:
-                        forward_rows(
-                            CHANNELS, packed, rank, state, left, top, first, end, halves, place - begin + 1
-                        )
-                    if (place - begin) % EXIT_CHECK == EXIT_CHECK - 1 and not lets_through(state):
+                begin, end = starts[tile], starts[tile + 1]
+                for chunk in range(begin, end, CHUNK):
+                    if light.shape[0] > 0:
+                        light[chunks[tile] + (chunk - begin) // CHUNK] = state[T_PLANE : T_PLANE + PIXELS]
+                    counts[:] = 0
+                    for place in range(chunk, min(chunk + CHUNK, end), LANES):
+                        deal(
+                            CHANNELS, packed, members, (begin, place, end), place - chunk, (left, top), fields,
+                            lists, counts, masks,
+                        )  # fmt: skip
+                    end_lists(lists, counts)
+                    for block in range(BLOCKS):
+                        if counts[block] > 0:
+                            blend_block(CHANNELS, counts[block], block, fields, lists, shapes, state)
+                    if not lets_through(state):
                         break
+                if rows == TILE and columns == TILE:
+                    write_tile(
+                        CHANNELS, state, end - begin, background, top * width + left, width, image,
+                        transmittance, last,
+                    )  # fmt: skip
+                    continue
+                length = F32(end - begin)
                 for j in range(rows):
                     for i in range(columns):
                         p = pixel(j, i)
-                        t = abs(state[T_PLANE + p])
+                        t = state[T_PLANE + p]
                         transmittance[top + j, left + i] = t
-                        last[top + j, left + i] = np.int32(state[LAST_PLANE + p])
+                        last[top + j, left + i] = np.int32(min(state[LAST_PLANE + p], length))
                         for channel in range(CHANNELS):
                             color = state[RGB_PLANE + channel * PIXELS + p]
                             image[top + j, left + i, channel] = color + t * background[channel]
@@ -185,26 +186,32 @@ def forward_kernel(channels: int) -> Any:
 
 @cache
 def backward_kernel(channels: int, extra: str = "") -> Any:
-    """The backward kernel for 3 or 4 colour channels; `extra` as in `backward_rows`."""
+    """The backward kernel for 3 or 4 colour channels; `extra` as in `gradient_of`."""
     CHANNELS, EXTRA = channels, extra
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_backward(
-        packed, starts, ranks, schedule, tiles_x, n_workers, background, transmittance, last, v_image,
-        v_alpha, slots, moments,
+        packed, starts, members, schedule, tiles_x, n_workers, background, last, chunks, light, v_image, v_alpha,
+        slots, moments,
     ):  # fmt: skip
         """Moments of the gradient for each (tile, Gaussian).
 
         Args:
-            packed ... background, transmittance [H, W], last [H, W]: as in and out of the forward pass.
+            packed ... background, last [H, W], chunks, light: as in and out of the forward pass.
             v_image [H, W, channels], v_alpha [H, W]: gradients of image and of 1 - transmittance.
             slots [M]: from `fill_tiles`: where the moments of each place go.
             moments: [M, 16], written.
         """
-        height, width = transmittance.shape
+        height, width = last.shape
         counter = np.zeros(1, np.int64)
         for _ in numba.prange(n_workers):
-            state = aligned_floats((RGB + CHANNELS) * PIXELS)
+            state, shapes = aligned_floats((RGB + CHANNELS) * PIXELS), aligned_floats(BLOCKS * TERMS * LANES)
+            fill_shapes(shapes)
+            fields = aligned_floats((FIELD_COLOR + CHANNELS) * ROOM)
+            clear_fields(CHANNELS, fields)
+            weights = aligned_floats(BLOCKS * ROOM * 2 * LANES)
+            lists, counts = np.empty(BLOCKS * ROOM, np.int32), np.empty(BLOCKS, np.int64)
+            masks = np.empty(ROOM, np.int32)
             while True:
                 turn = fetch_add(counter, 1)
                 if turn >= schedule.shape[0]:
@@ -212,54 +219,68 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                 tile = schedule[turn]
                 left, top = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
                 rows, columns = min(TILE, height - top), min(TILE, width - left)
-                state[:] = ZERO
-                deepest = 0
-                for j in range(rows):
+                if rows == TILE and columns == TILE:
+                    corner = top * width + left
+                    deepest = read_tile(CHANNELS, v_image, v_alpha, last, background, corner, width, state)
+                else:
+                    deepest = np.int64(0)
+                    state[:] = ZERO
+                for j in range(rows if columns < TILE or rows < TILE else 0):
                     for i in range(columns):
                         p = pixel(j, i)
-                        t = transmittance[top + j, left + i]
                         v_transmittance = -v_alpha[top + j, left + i]
                         for channel in range(CHANNELS):
                             v = v_image[top + j, left + i, channel]
                             state[RGB_PLANE + channel * PIXELS + p] = v
                             v_transmittance += v * background[channel]
-                        state[T_PLANE + p] = t
-                        state[SUFFIX_PLANE + p] = t * v_transmittance
+                        state[BEHIND_PLANE + p] = v_transmittance
                         state[LAST_PLANE + p] = F32(last[top + j, left + i])
-                        deepest = max(deepest, last[top + j, left + i])
-                begin = starts[tile]
-                for place in range(begin + deepest, starts[tile + 1]):
+                        deepest = max(deepest, np.int64(last[top + j, left + i]))
+                begin, end = starts[tile], starts[tile] + deepest
+                for place in range(end, starts[tile + 1]):
                     moments[slots[place], :] = ZERO
-                for place in range(begin + deepest - 1, begin - 1, -1):
-                    rank = np.int64(ranks[place])
-                    prefetch(packed, np.int64(ranks[max(place - AHEAD, 0)]))
-                    first, end, halves = reach(packed, rank, left, top, rows)
-                    if halves > 0:
-                        backward_rows(
-                            CHANNELS, EXTRA, packed, rank, state, left, top, first, end, halves,
-                            place - begin + 1, moments, np.int64(slots[place]),
+                for number in range((deepest + CHUNK - 1) // CHUNK - 1, -1, -1):
+                    chunk = begin + number * CHUNK
+                    size = min(CHUNK, end - chunk)
+                    counts[:] = 0
+                    for entry in range(0, size, LANES):
+                        deal(
+                            CHANNELS, packed, members, (begin, chunk + entry, end), entry, (left, top), fields,
+                            lists, counts, masks,
                         )  # fmt: skip
-                    else:
-                        moments[slots[place], :] = ZERO
+                    end_lists(lists, counts)
+                    state[T_PLANE : T_PLANE + PIXELS] = light[chunks[tile] + number]
+                    for block in range(BLOCKS):
+                        if counts[block] > 0:
+                            weigh_block(counts[block], block, fields, lists, shapes, state, weights)
+                    for entry in range(size - 1, -1, -1):
+                        slot = np.int64(slots[chunk + entry])
+                        if masks[entry] != 0:
+                            gradient_of(
+                                CHANNELS, EXTRA, np.int64(masks[entry]), entry, fields, shapes, weights,
+                                counts, state, moments, slot,
+                            )  # fmt: skip
+                        else:
+                            moments[slot, :] = ZERO
 
     return blend_backward
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def gather(order, offsets, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors):
+def gather(visible, offsets, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors):
     """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
 
     Args:
-        order [V], offsets [V + 1]: from binning. moments [M, 16]: from the backward pass.
+        visible [V], offsets [V + 1]: from binning. moments [M, 16]: from the backward pass.
         conics [N, 3], opacities [N].
         v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: added to. `extra`
             gets the sums of EXTRA_X and EXTRA_Y, raw; an `extra` without rows gets nothing.
     """
     channels = v_colors.shape[1]
-    for rank in numba.prange(order.shape[0]):
-        n = order[rank]
+    for v in numba.prange(visible.shape[0]):
+        n = visible[v]
         s0 = sx = sy = sxx = sxy = syy = ex = ey = c0 = c1 = c2 = c3 = ZERO
-        for m in range(offsets[rank], offsets[rank + 1]):
+        for m in range(offsets[v], offsets[v + 1]):
             s0 += moments[m, S0]
             sx += moments[m, SX]
             sy += moments[m, SY]

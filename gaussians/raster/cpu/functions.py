@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gaussians.kernels import workers
-from gaussians.raster.cpu.binning import TILE, depth_order, fill_tiles, tile_rectangles
+from gaussians.raster.cpu.binning import TILE, depth_order, fill_tiles, tile_rectangles, visible_indices
 from gaussians.raster.cpu.blend import LOG2E, backward_kernel, forward_kernel, gather, pack
+from gaussians.raster.cpu.deal import CHUNK
 from gaussians.raster.cpu.harmonics import harmonics_backward, harmonics_forward
 from gaussians.raster.cpu.lanes import LANES
+from gaussians.raster.cpu.layout import MOMENTS, PACKED, PIXELS
 from gaussians.raster.cpu.project import frame_of, project_backward, project_forward
-from gaussians.raster.cpu.rows import MOMENTS, PACKED
 
 Array = np.ndarray
 
@@ -67,7 +68,7 @@ class Lens:
 
 
 class Project(torch.autograd.Function):
-    """(means, quats, scales, opacities) to (means2d, conics, depths, radii, extents), each [C, N, ...]."""
+    """(means, quats, scales, opacities) to (means2d, conics, depths, radii), each [C, N, ...]."""
 
     @staticmethod
     def forward(ctx: Any, means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, lens: Lens) -> Any:
@@ -75,18 +76,18 @@ class Project(torch.autograd.Function):
         cameras, n = len(lens.frames), len(means)
         rows = max(n, LANES)
         means2d, conics = torch.empty(cameras, rows, 2), torch.empty(cameras, rows, 3)
-        depths, extents = torch.empty(cameras, rows), torch.empty(cameras, rows, 2)
+        depths = torch.empty(cameras, rows)
         radii = torch.empty(cameras, rows, 2, dtype=torch.int32)
         inputs = [_filled(tensor) for tensor in (means, quats, scales, opacities)]
-        outputs = (means2d, conics, depths, radii, extents)
+        outputs = (means2d, conics, depths, radii)
         for c, frame in enumerate(lens.frames):
             project_forward(frame, *inputs, *(tensor[c].numpy() for tensor in outputs))
         if n < rows:
-            means2d, conics, depths, radii, extents = (tensor[:, :n].contiguous() for tensor in outputs)
+            means2d, conics, depths, radii = (tensor[:, :n].contiguous() for tensor in outputs)
         ctx.lens = lens
         ctx.save_for_backward(means, quats, scales, conics, radii)
-        ctx.mark_non_differentiable(radii, extents)
-        return means2d, conics, depths, radii, extents
+        ctx.mark_non_differentiable(radii)
+        return means2d, conics, depths, radii
 
     @staticmethod
     @once_differentiable
@@ -149,31 +150,40 @@ def _added(total: list[Tensor], more: list[Tensor]) -> list[Tensor]:
 class Bins:
     """One camera's visible Gaussians, sorted and dealt to tiles; see binning.py for the fields' shapes."""
 
-    order: Array
+    visible: Array
     offsets: Array
     slots: Array
     starts: Array
-    ranks: Array
+    members: Array
     schedule: Array
+    chunks: Array
     tiles_x: int
 
     @classmethod
     def of(cls, means2d: Array, depths: Array, radii: Array, width: int, height: int) -> "Bins":
         """Sort and deal."""
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
-        order = depth_order(depths, radii)
+        visible = visible_indices(radii)
+        order = depth_order(depths, visible)
         rectangles = np.empty((len(order), 4), np.int32)
         offsets = np.empty(len(order) + 1, np.int64)
-        tile_rectangles(order, means2d, radii, tiles_x, tiles_y, rectangles, offsets)
+        tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offsets)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
-        ranks, slots = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
-        fill_tiles(rectangles, offsets, tiles_x, tiles_y, workers(), starts, ranks, slots)
-        schedule = np.argsort(-np.diff(starts), kind="stable")
-        return cls(order, offsets, slots, starts, ranks, schedule, tiles_x)
+        members, slots = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
+        fill_tiles(order, rectangles, offsets, tiles_x, tiles_y, workers(), starts, members, slots)
+        lengths = np.diff(starts)
+        chunks = np.concatenate([[0], np.cumsum(-(-lengths // CHUNK))])
+        schedule = np.argsort(-lengths, kind="stable")
+        return cls(visible, offsets, slots, starts, members, schedule, chunks, tiles_x)
 
     def tiling(self) -> tuple[Array, Array, Array, int, int]:
         """What both blending kernels take after `packed`."""
-        return self.starts, self.ranks, self.schedule, self.tiles_x, workers()
+        return self.starts, self.members, self.schedule, self.tiles_x, workers()
+
+
+def empty_light(bins: Bins, wanted: bool = True) -> tuple[Array, Array]:
+    """Chunks and light as the blending kernels take them: without rows unless a gradient is wanted."""
+    return bins.chunks, torch.empty(int(bins.chunks[-1]) if wanted else 0, PIXELS).numpy()
 
 
 def empty_moments(count: int) -> Array:
@@ -182,11 +192,11 @@ def empty_moments(count: int) -> Array:
 
 
 def packed_rows(
-    bins: Bins, means2d: Array, conics: Array, opacities: Array, extents: Array, colors: Array
+    bins: Bins, means2d: Array, conics: Array, opacities: Array, colors: Array
 ) -> Array:
     """[V, 16] rows for the blending kernels, each a cache line."""
-    packed = torch.empty(len(bins.order), PACKED).numpy()
-    pack(bins.order, means2d, conics, opacities, extents, colors, packed)
+    packed = torch.empty(len(bins.visible), PACKED).numpy()
+    pack(bins.visible, means2d, conics, opacities, colors, packed)
     return packed
 
 
@@ -204,20 +214,20 @@ class Blend(torch.autograd.Function):
         colors: Tensor,
         opacities: Tensor,
         backgrounds: Tensor,
-        extents: Tensor,
         bins: list[Bins],
         size: tuple[int, int],
         absgrad: bool,
+        differentiable: bool,
     ) -> Any:
-        """Blend front to back; see `blend_forward`."""
+        """Blend front to back; see `blend_forward`. Without `differentiable` there is no backward pass."""
         cameras, channels = len(bins), colors.shape[-1]
         width, height = size
         image = torch.empty(cameras, height, width, channels)
         transmittance = torch.empty(cameras, height, width)
         ctx.last = np.empty((cameras, height, width), np.int32)
-        ctx.rows = []
+        ctx.rows, ctx.light = [], [empty_light(bin, differentiable) for bin in bins]
         for c, bin in enumerate(bins):
-            inputs = (array(tensor[c]) for tensor in (means2d, conics, opacities, extents, colors))
+            inputs = (array(tensor[c]) for tensor in (means2d, conics, opacities, colors))
             ctx.rows.append(packed_rows(bin, *inputs))
             forward_kernel(channels)(
                 ctx.rows[c],
@@ -226,6 +236,7 @@ class Blend(torch.autograd.Function):
                 image[c].numpy(),
                 transmittance[c].numpy(),
                 ctx.last[c],
+                *ctx.light[c],
             )
         ctx.bins, ctx.absgrad, ctx.means2d = bins, absgrad, means2d if absgrad else None
         ctx.save_for_backward(conics, opacities, backgrounds, transmittance)
@@ -244,16 +255,16 @@ class Blend(torch.autograd.Function):
         kernel = backward_kernel(channels, "absgrad" if ctx.absgrad else "")
         v_image_array, v_alpha_array = array(v_image), array(v_alpha[..., 0])
         for c, bin in enumerate(ctx.bins):
-            moments = empty_moments(len(bin.ranks))
+            moments = empty_moments(len(bin.members))
             kernel(
-                ctx.rows[c], *bin.tiling(), array(backgrounds[c]), transmittance[c].numpy(), ctx.last[c],
+                ctx.rows[c], *bin.tiling(), array(backgrounds[c]), ctx.last[c], *ctx.light[c],
                 v_image_array[c], v_alpha_array[c], bin.slots, moments,
             )  # fmt: skip
             outputs = [tensor[c].numpy() for tensor in (v_means2d, extra, v_conics, v_opacities, v_colors)]
-            gather(bin.order, bin.offsets, moments, array(conics[c]), array(opacities[c]), *outputs)
+            gather(bin.visible, bin.offsets, moments, array(conics[c]), array(opacities[c]), *outputs)
         if ctx.absgrad:
             ctx.means2d.absgrad = extra.div_(float(LOG2E))
         v_backgrounds = None
         if ctx.needs_input_grad[4]:
             v_backgrounds = (v_image * transmittance[..., None]).sum(dim=(1, 2))
-        return v_means2d, v_conics, v_colors, v_opacities, v_backgrounds, None, None, None, None
+        return v_means2d, v_conics, v_colors, v_opacities, v_backgrounds, *[None] * 4

@@ -39,20 +39,19 @@ def frame_of(
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
-def project_forward(frame, means, quats, scales, opacities, means2d, conics, depths, radii, extents):
+def project_forward(frame, means, quats, scales, opacities, means2d, conics, depths, radii):
     """Project each of N >= 16 Gaussians; radii 0 marks the culled, of which all else is zero, too.
 
     Args:
         frame: of `frame_of`.
         means [N, 3], quats [N, 4], scales [N, 3], opacities [N]: float32.
-        means2d [N, 2], conics [N, 3], depths [N], radii [N, 2] int32, extents [N, 2]: written; extents are
-            the exact half sizes in px of the box in which alpha can reach 1/255.
+        means2d [N, 2], conics [N, 3], depths [N], radii [N, 2] int32: written.
     """
     count = means.shape[0]
     for block in numba.prange((count + LANES - 1) // LANES):
         # The last block may repeat some of the one before.
         n = min(block * LANES, count - LANES)
-        forward_block(n, frame, means, quats, scales, opacities, means2d, conics, depths, radii, extents)
+        forward_block(n, frame, means, quats, scales, opacities, means2d, conics, depths, radii)
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")

@@ -102,7 +102,7 @@ def _looked_at(
 @intrinsic
 def forward_block(
     typingctx: Any, n: Any, frame: Any, means: Any, quats: Any, scales: Any, opacities: Any, means2d: Any,
-    conics: Any, depths: Any, radii: Any, extents: Any,
+    conics: Any, depths: Any, radii: Any,
 ) -> Any:  # fmt: skip
     """Project Gaussians n to n + 15; arrays as `project_forward` has them, contiguous."""
 
@@ -141,10 +141,9 @@ def forward_block(
         put(8, z)
         whole_radius = [builder.fptosi(drawn.where(r, 0.0).value, INTS) for r in radius]
         plane(9, 2).store_columns(*(Lanes.of_bits(builder, r) for r in whole_radius))
-        put(10, reach * sigma[0], reach * sigma[1])
         return context.get_dummy_value()
 
-    arrays = (frame, means, quats, scales, opacities, means2d, conics, depths, radii, extents)
+    arrays = (frame, means, quats, scales, opacities, means2d, conics, depths, radii)
     return types.void(types.int64, *arrays), codegen
 
 

@@ -1,0 +1,229 @@
+"""One block of a tile and its list of Gaussians: the inner loops of blending, in whole vectors.
+
+All of a block's state stays in registers, and all factors come from memory as they are. A processor that looks ahead
+sees only some three Gaussians of such a loop, fewer than their arithmetic takes to come through. So it is laid out
+in three stages: a turn finishes two Gaussians, has alpha computed for the next two, and the exponent for those after.
+
+A pixel is finished when its transmittance would fall to 1e-4. That is rare, so it has a branch of its own.
+"""
+
+# pyright: reportIndexIssue=false, reportCallIssue=false
+# (Numba types are called to build signatures; its stubs don't say so.)
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from gaussians.raster.constants import ALPHA_MAX, TRANSMITTANCE_MIN
+from gaussians.raster.cpu.deal import CONSTANT, FIELD_COLOR, PLACE, ROOM, TERMS
+from gaussians.raster.cpu.lanes import FLOATS, INT64, LANES, Builder, Lanes, Plane, constant, splat
+from gaussians.raster.cpu.layout import (
+    BLOCKS,
+    EXPONENT_MIN,
+    LAST,
+    PIXELS,
+    RGB,
+    TRANSMITTANCE,
+    UNFINISHED,
+    block_pixels,
+)
+
+TURN = 2  # Gaussians in each
+
+
+@intrinsic
+def fill_shapes(typingctx: Any, shapes: Any) -> Any:
+    """x, y, x², xy and y² of each block's pixels, from the tile's centre: [BLOCKS, TERMS, 16]."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        plane = Plane.of(context, builder, signature.args[0], args[0])
+        for block in range(BLOCKS):
+            x, y = block_pixels(block)
+            terms = [x, y, *([a * b for a, b in zip(p, q, strict=True)] for p, q in ((x, x), (x, y), (y, y)))]
+            for term, values in enumerate(terms):
+                plane.at((TERMS * block + term) * LANES).store(constant(builder, values))
+        return context.get_dummy_value()
+
+    return types.void(shapes), codegen
+
+
+class Registers:
+    """Vectors by name that a loop keeps."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder, self.slots = builder, {}
+
+    def __setitem__(self, name: Any, lanes: Lanes) -> None:
+        if name not in self.slots:
+            # Slots in the function's entry block, which LLVM turns into registers.
+            self.slots[name] = cgutils.alloca_once(self.builder, FLOATS)
+        self.builder.store(lanes.value, self.slots[name])
+
+    def __getitem__(self, name: Any) -> Lanes:
+        return Lanes(self.builder, self.builder.load(self.slots[name]))
+
+
+class _Walk:
+    """A block's list, walked in stages.
+
+    In the body of a turn kept["power", i] is the exponent of its Gaussian i, and kept["alpha", i] is alpha, at
+    ALPHA_MAX at most, for what reaches EXPONENT_MIN; for what doesn't it is nonsense.
+    """
+
+    def __init__(self, builder: Builder, fields: Plane, entries: Plane, shapes: Plane) -> None:
+        self.builder, self.fields, self.entries = builder, fields, entries
+        self.shapes = [shapes.at(term * LANES).load() for term in range(TERMS)]
+        self.kept = Registers(builder)
+
+    def entry(self, place: ir.Value, ahead: int) -> Plane:
+        """The fields of an entry."""
+        number = self.entries.at(self.builder.add(place, INT64(ahead))).scalar()
+        return self.fields.at(self.builder.zext(number, INT64))
+
+    def of(self, entry: Plane, field: int) -> Lanes:
+        """A field of an entry, in all lanes."""
+        return splat(self.builder, entry.scalar(field * ROOM))
+
+    def run(self, length: ir.Value, body: Callable[[ir.Value], None]) -> None:
+        """Emit the loop over `length` entries; the body gets the place of each turn's first."""
+        self._look(INT64(0))
+        self._advance(INT64(TURN))
+        with cgutils.for_range_slice(self.builder, INT64(0), length, INT64(TURN), INT64) as (place, _):
+            body(place)
+            self._advance(self.builder.add(place, INT64(2 * TURN)))
+
+    def _look(self, place: ir.Value) -> None:
+        for ahead in range(TURN):
+            entry = self.entry(place, ahead)
+            power = self.of(entry, CONSTANT)
+            for term, shape in enumerate(self.shapes):
+                power = self.of(entry, CONSTANT + 1 + term).times_plus(shape, power)
+            self.kept["next", ahead] = power
+
+    def _advance(self, place: ir.Value) -> None:
+        for ahead in range(TURN):
+            power = self.kept["next", ahead]
+            self.kept["power", ahead] = power
+            self.kept["alpha", ahead] = power.exp2().at_most(ALPHA_MAX)
+        self._look(place)
+
+
+def _block(context: Any, builder: Builder, signature: Any, args: Any, first: int) -> tuple[Plane, _Walk]:
+    """The state from a block's first pixel on, and the walk, of arguments block, fields, lists, shapes and state."""
+    block = args[first]
+    planes = [Plane.of(context, builder, signature.args[first + i], args[first + i]) for i in range(1, 5)]
+    fields, lists, shapes, state = planes
+    entries = lists.at(builder.mul(block, INT64(ROOM)))
+    walk = _Walk(builder, fields, entries, shapes.at(builder.mul(block, INT64(TERMS * LANES))))
+    return state.at(builder.mul(block, INT64(LANES))), walk
+
+
+@intrinsic(prefer_literal=True)
+def blend_block(
+    typingctx: Any, channels: Any, length: Any, block: Any, fields: Any, lists: Any, shapes: Any, state: Any
+) -> Any:
+    """Blend a block's entries, front to back.
+
+    Args:
+        channels: a constant. length: of the block's list. block: which.
+        fields, lists: from `deal` and `end_lists`. shapes: from `fill_shapes`.
+        state [RGB + channels, PIXELS]: the tile's planes, changed.
+    """
+    count = channels.literal_value
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pixels, walk = _block(context, builder, signature, args, 2)
+        kept, zero = walk.kept, constant(builder, 0.0)
+        planes = [TRANSMITTANCE, LAST, *range(RGB, RGB + count)]
+        for plane in planes:
+            kept[plane] = pixels.at(plane * PIXELS).load()
+        # What a pixel's exponent must reach: of one that is finished none does.
+        kept["least"] = (kept[LAST] >= UNFINISHED).where(constant(builder, EXPONENT_MIN), math.inf)
+
+        def body(place: ir.Value) -> None:
+            pair = [walk.entry(place, ahead) for ahead in range(TURN)]
+            light = [kept[TRANSMITTANCE]]
+            for ahead in range(TURN):
+                alpha, t = kept["alpha", ahead], light[-1]
+                drawn = kept["power", ahead] >= kept["least"]
+                kept["weight", ahead] = drawn.where(alpha * t, 0.0)
+                light.append(drawn.where((-alpha).times_plus(t, t), t))
+            kept[TRANSMITTANCE] = light[2]
+            second = light[2] <= TRANSMITTANCE_MIN
+            with builder.if_then(second.any(), likely=False):
+                first = light[1] <= TRANSMITTANCE_MIN
+                kept["weight", 0] = first.where(zero, kept["weight", 0])
+                kept["weight", 1] = second.where(zero, kept["weight", 1])
+                kept[TRANSMITTANCE] = first.where(light[0], second.where(light[1], light[2]))
+                places = [walk.of(entry, PLACE) for entry in pair]
+                kept[LAST] = first.where(places[0], second.where(places[1], kept[LAST]))
+                kept["least"] = second.where(constant(builder, math.inf), kept["least"])
+            for ahead, entry in enumerate(pair):
+                weight = kept["weight", ahead]
+                for channel in range(count):
+                    color = walk.of(entry, FIELD_COLOR + channel)
+                    kept[RGB + channel] = weight.times_plus(color, kept[RGB + channel])
+
+        walk.run(args[1], body)
+        for plane in planes:
+            pixels.at(plane * PIXELS).store(kept[plane])
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(channels, whole, whole, fields, lists, shapes, state), codegen
+
+
+@intrinsic
+def weigh_block(
+    typingctx: Any, length: Any, block: Any, fields: Any, lists: Any, shapes: Any, state: Any, weights: Any
+) -> Any:
+    """Alpha and weight of a block's entries: 0 where one isn't drawn.
+
+    Args:
+        length ... shapes: as `blend_block` has them.
+        state: TRANSMITTANCE at the chunk's beginning, changed, and LAST.
+        weights [BLOCKS, ROOM, 2, 16] float32: written, from the block's first entry on.
+    """
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pixels, walk = _block(context, builder, signature, args, 1)
+        weights = Plane.of(context, builder, signature.args[6], args[6])
+        target = weights.at(builder.mul(args[1], INT64(ROOM * 2 * LANES)))
+        kept = walk.kept
+        kept[TRANSMITTANCE], last = pixels.load(), pixels.at(LAST * PIXELS).load()
+
+        def body(place: ir.Value) -> None:
+            for ahead in range(TURN):
+                t = kept[TRANSMITTANCE]
+                ends = last > walk.of(walk.entry(place, ahead), PLACE)
+                drawn = (kept["power", ahead] >= EXPONENT_MIN) & ends
+                alpha = drawn.where(kept["alpha", ahead], 0.0)
+                weight = alpha * t
+                kept[TRANSMITTANCE] = t - weight
+                row = target.at(builder.mul(builder.add(place, INT64(ahead)), INT64(2 * LANES)))
+                row.store(alpha)
+                row.at(LANES).store(weight)
+
+        walk.run(args[0], body)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(whole, whole, fields, lists, shapes, state, weights), codegen
+
+
+@intrinsic
+def lets_through(typingctx: Any, state: Any) -> Any:
+    """Whether any pixel of a tile's state is unfinished."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        plane = Plane.of(context, builder, signature.args[0], args[0]).at(LAST * PIXELS)
+        blocks = [plane.at(block * LANES).load() >= UNFINISHED for block in range(BLOCKS)]
+        return functools.reduce(operator.or_, blocks).any()
+
+    return types.boolean(state), codegen
