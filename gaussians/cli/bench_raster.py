@@ -77,9 +77,7 @@ def _projected(workload: Workload) -> tuple[list[Tensor], dict[str, float]]:
     return [tensor.detach() for tensor in projected], times
 
 
-def _blended(
-    fields: Sequence[Tensor], bins: Bins, size: tuple[int, int]
-) -> dict[str, float]:
+def _blended(fields: Sequence[Tensor], bins: Bins, size: tuple[int, int]) -> dict[str, float]:
     """How long the image of means2d, conics, colors and opacities takes, and their gradient."""
     inputs = [field.detach().requires_grad_() for field in fields]
     arguments = [*inputs, torch.zeros(1, 3), [bins], size, False]

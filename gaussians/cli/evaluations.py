@@ -16,8 +16,8 @@ def evaluations(bins: Bins, packed: np.ndarray, last: np.ndarray) -> tuple[int, 
     """Pixels evaluated by the forward and by the backward kernel, over all tiles and Gaussians.
 
     Whole blocks of 2 x 8 pixels, also where they reach beyond the image: what is executed, not what is seen.
-    Both end early where nothing shines through any more: forward after the chunk of a tile's list in which its
-    last pixel is finished, backward before the first Gaussian that no pixel takes part in.
+    Both end early where nothing shines through any more: forward after the chunk of a tile's list in which
+    its last pixel is finished, backward before the first Gaussian that no pixel takes part in.
 
     Args:
         bins: of one camera.

@@ -114,7 +114,16 @@ class Plain:
 
     def __init__(self, bins: Bins, fields: list[torch.Tensor], size: tuple[int, int]) -> None:
         means, conics, colors, opacities = (field[0].detach().numpy() for field in fields)
-        self._lists = (bins.visible, bins.starts, bins.members, bins.tiles_x, means, conics, opacities, colors)
+        self._lists = (
+            bins.visible,
+            bins.starts,
+            bins.members,
+            bins.tiles_x,
+            means,
+            conics,
+            opacities,
+            colors,
+        )
         self.image = np.empty((size[1], size[0], 3), np.float32)
         self.transmittance = np.empty((size[1], size[0]), np.float32)
         self.gradients = np.empty((len(means), 9), np.float32)

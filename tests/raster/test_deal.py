@@ -1,5 +1,8 @@
 """Which blocks of a tile a Gaussian is dealt to: those that it is seen in, and few others."""
 
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false
+# (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
+
 import numba
 import numpy as np
 import torch

@@ -195,7 +195,7 @@ def blend_weights(
         moments = empty_moments(len(bins.members))
         backward_kernel(3, "count")(*tiling, last, *light, ones, v_alpha, bins.slots, moments)
         gather(
-            bins.visible, bins.offsets, moments, conics[c], opacity,
+            bins.visible, bins.offsets, moments, workers(), conics[c], opacity,
             unused[0], counts, unused[1], unused[2], weights,
         )  # fmt: skip
     return torch.from_numpy(weights[:, 0].copy()), torch.from_numpy(counts[:, 0].copy())

@@ -1,9 +1,9 @@
 """Which Gaussians each 16x16 tile sees, front to back: a radix sort by depth, then a counting sort by tile.
 
 The visible Gaussians are sorted by depth once; tiles then receive them in that order, so every tile's list is
-sorted without sorting intersections. Chunks of the order are dealt to the workers with their own counters: the
-result does not depend on how many there are. Lists name a Gaussian by its place among the visible ones, so that
-whatever else looks at all of these goes through memory from front to back.
+sorted without sorting intersections. Chunks of the order are dealt to the workers with their own counters:
+the result does not depend on how many there are. Lists name a Gaussian by its place among the visible ones,
+so that whatever else looks at all of these goes through memory from front to back.
 """
 
 import numba
@@ -51,7 +51,7 @@ def radix_pass(pairs_in, pairs_out, shift, bits, n_workers):
 
 @numba.njit(cache=True, nogil=True)
 def depth_pairs(depths, visible):
-    """Of each visible Gaussian the bits of its depth less the least ones, above its place; and the largest of them.
+    """Of each visible Gaussian the bits of its depth, less the least, above its place; and the most of them.
 
     Returns:
         [V] uint64, and one.

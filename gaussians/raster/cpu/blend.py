@@ -1,15 +1,15 @@
 """Alpha blending of sorted 2-D Gaussians, tile by tile, and its gradient.
 
-How it is fast. A tile's list is taken apart in chunks, sixteen Gaussians at a time, and dealt to lists of its blocks
-of 2 x 8 pixels (deal.py), each of which is then blended in registers (block_lanes.py). Workers draw the next tile
-from an atomic counter, largest first: each tile is computed by one worker alone, so the result does not depend
-on who drew it.
+How it is fast. A tile's list is taken apart in chunks, sixteen Gaussians at a time, and dealt to lists of its
+blocks of 2 x 8 pixels (deal.py), each of which is then blended in registers (block_lanes.py). Workers draw
+the next tile from an atomic counter, largest first: each tile is computed by one worker alone, so the result
+does not depend on who drew it.
 
-The forward pass keeps the light that enters each chunk, 8 bytes a Gaussian and tile. The backward pass takes chunks
-from back to front: within one, alphas and weights come from front to back, as in the forward pass; then the
-Gaussians' gradients from back to front (gradient_lanes.py). What lies behind a pixel is kept for each unit of
-transmittance: it is mixed by alpha, and nothing is divided. The moments of each (tile, Gaussian) are added up
-per Gaussian in a fixed order afterwards. No atomics, bitwise repeatable.
+The forward pass keeps the light that enters each chunk, 8 bytes a Gaussian and tile. The backward pass takes
+chunks from back to front: within one, alphas and weights come from front to back, as in the forward pass;
+then the Gaussians' gradients from back to front (gradient_lanes.py). What lies behind a pixel is kept for
+each unit of transmittance: it is mixed by alpha, and nothing is divided. The moments of each (tile, Gaussian)
+are added up per Gaussian in a fixed order afterwards. No atomics, bitwise repeatable.
 """
 
 # pyright: reportCallIssue=false
@@ -25,7 +25,7 @@ import numpy as np
 from gaussians.kernels import FASTMATH, fetch_add
 from gaussians.raster.cpu.block_lanes import blend_block, fill_shapes, lets_through, weigh_block
 from gaussians.raster.cpu.deal import CHUNK, FIELD_COLOR, ROOM, TERMS, clear_fields, deal, end_lists
-from gaussians.raster.cpu.gradient_lanes import gradient_of
+from gaussians.raster.cpu.gradient_lanes import gradient_of, sum_rows
 from gaussians.raster.cpu.lanes import LANES
 from gaussians.raster.cpu.layout import (
     BEHIND,
@@ -35,6 +35,7 @@ from gaussians.raster.cpu.layout import (
     EXTRA_Y,
     LAST,
     LOG_OPACITY,
+    MOMENTS,
     PIXELS,
     RGB,
     S0,
@@ -105,6 +106,41 @@ def close_beyond(state, rows, columns):
             state[LAST_PLANE + pixel(j, i)] = ZERO
 
 
+@numba.njit(fastmath=FASTMATH)
+def write_part(state, length, background, top, left, image, transmittance, last):
+    """Write what of a tile lies within the image; see `write_tile`."""
+    height, width, channels = image.shape
+    for y in range(top, min(top + TILE, height)):
+        for x in range(left, min(left + TILE, width)):
+            p = pixel(y - top, x - left)
+            t = state[T_PLANE + p]
+            transmittance[y, x] = t
+            last[y, x] = np.int32(min(state[LAST_PLANE + p], F32(length)))
+            for channel in range(channels):
+                color = state[RGB_PLANE + channel * PIXELS + p]
+                image[y, x, channel] = color + t * background[channel]
+
+
+@numba.njit(fastmath=FASTMATH)
+def read_part(v_image, v_alpha, last, background, top, left, state):
+    """Read what of a tile lies within the image, the rest as zeros; see `read_tile`."""
+    height, width, channels = v_image.shape
+    state[:] = ZERO
+    deepest = np.int64(0)
+    for y in range(top, min(top + TILE, height)):
+        for x in range(left, min(left + TILE, width)):
+            p = pixel(y - top, x - left)
+            v_light = -v_alpha[y, x]
+            for channel in range(channels):
+                v = v_image[y, x, channel]
+                state[RGB_PLANE + channel * PIXELS + p] = v
+                v_light += v * background[channel]
+            state[BEHIND_PLANE + p] = v_light
+            state[LAST_PLANE + p] = F32(last[y, x])
+            deepest = max(deepest, np.int64(last[y, x]))
+    return deepest
+
+
 @cache
 def forward_kernel(channels: int) -> Any:
     """The forward kernel for 3 or 4 colour channels, compiled at its first call."""
@@ -155,8 +191,8 @@ def forward_kernel(channels: int) -> Any:
                     counts[:] = 0
                     for place in range(chunk, min(chunk + CHUNK, end), LANES):
                         deal(
-                            CHANNELS, packed, members, (begin, place, end), place - chunk, (left, top), fields,
-                            lists, counts, masks,
+                            CHANNELS, packed, members, (begin, place, end), place - chunk, (left, top),
+                            fields, lists, counts, masks,
                         )  # fmt: skip
                     end_lists(lists, counts)
                     for block in range(BLOCKS):
@@ -169,17 +205,8 @@ def forward_kernel(channels: int) -> Any:
                         CHANNELS, state, end - begin, background, top * width + left, width, image,
                         transmittance, last,
                     )  # fmt: skip
-                    continue
-                length = F32(end - begin)
-                for j in range(rows):
-                    for i in range(columns):
-                        p = pixel(j, i)
-                        t = state[T_PLANE + p]
-                        transmittance[top + j, left + i] = t
-                        last[top + j, left + i] = np.int32(min(state[LAST_PLANE + p], length))
-                        for channel in range(CHANNELS):
-                            color = state[RGB_PLANE + channel * PIXELS + p]
-                            image[top + j, left + i, channel] = color + t * background[channel]
+                else:
+                    write_part(state, end - begin, background, top, left, image, transmittance, last)
 
     return blend_forward
 
@@ -191,8 +218,8 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_backward(
-        packed, starts, members, schedule, tiles_x, n_workers, background, last, chunks, light, v_image, v_alpha,
-        slots, moments,
+        packed, starts, members, schedule, tiles_x, n_workers, background, last, chunks, light, v_image,
+        v_alpha, slots, moments,
     ):  # fmt: skip
         """Moments of the gradient for each (tile, Gaussian).
 
@@ -223,19 +250,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                     corner = top * width + left
                     deepest = read_tile(CHANNELS, v_image, v_alpha, last, background, corner, width, state)
                 else:
-                    deepest = np.int64(0)
-                    state[:] = ZERO
-                for j in range(rows if columns < TILE or rows < TILE else 0):
-                    for i in range(columns):
-                        p = pixel(j, i)
-                        v_transmittance = -v_alpha[top + j, left + i]
-                        for channel in range(CHANNELS):
-                            v = v_image[top + j, left + i, channel]
-                            state[RGB_PLANE + channel * PIXELS + p] = v
-                            v_transmittance += v * background[channel]
-                        state[BEHIND_PLANE + p] = v_transmittance
-                        state[LAST_PLANE + p] = F32(last[top + j, left + i])
-                        deepest = max(deepest, np.int64(last[top + j, left + i]))
+                    deepest = read_part(v_image, v_alpha, last, background, top, left, state)
                 begin, end = starts[tile], starts[tile] + deepest
                 for place in range(end, starts[tile + 1]):
                     moments[slots[place], :] = ZERO
@@ -245,8 +260,8 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                     counts[:] = 0
                     for entry in range(0, size, LANES):
                         deal(
-                            CHANNELS, packed, members, (begin, chunk + entry, end), entry, (left, top), fields,
-                            lists, counts, masks,
+                            CHANNELS, packed, members, (begin, chunk + entry, end), entry, (left, top),
+                            fields, lists, counts, masks,
                         )  # fmt: skip
                     end_lists(lists, counts)
                     state[T_PLANE : T_PLANE + PIXELS] = light[chunks[tile] + number]
@@ -267,7 +282,9 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def gather(visible, offsets, moments, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors):
+def gather(
+    visible, offsets, moments, n_workers, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors
+):
     """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
 
     Args:
@@ -276,35 +293,21 @@ def gather(visible, offsets, moments, conics, opacities, v_means2d, extra, v_con
         v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: added to. `extra`
             gets the sums of EXTRA_X and EXTRA_Y, raw; an `extra` without rows gets nothing.
     """
-    channels = v_colors.shape[1]
-    for v in numba.prange(visible.shape[0]):
-        n = visible[v]
-        s0 = sx = sy = sxx = sxy = syy = ex = ey = c0 = c1 = c2 = c3 = ZERO
-        for m in range(offsets[v], offsets[v + 1]):
-            s0 += moments[m, S0]
-            sx += moments[m, SX]
-            sy += moments[m, SY]
-            sxx += moments[m, SXX]
-            sxy += moments[m, SXY]
-            syy += moments[m, SYY]
-            ex += moments[m, EXTRA_X]
-            ey += moments[m, EXTRA_Y]
-            c0 += moments[m, V_COLOR]
-            c1 += moments[m, V_COLOR + 1]
-            c2 += moments[m, V_COLOR + 2]
-            c3 += moments[m, V_COLOR + 3]
-        a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
-        v_means2d[n, 0] += a * sx + b * sy
-        v_means2d[n, 1] += b * sx + c * sy
-        if extra.shape[0] > 0:
-            extra[n, 0] += ex
-            extra[n, 1] += ey
-        v_conics[n, 0] -= HALF * sxx
-        v_conics[n, 1] -= sxy
-        v_conics[n, 2] -= HALF * syy
-        v_opacities[n] += s0 / opacities[n]
-        v_colors[n, 0] += c0
-        v_colors[n, 1] += c1
-        v_colors[n, 2] += c2
-        if channels == 4:
-            v_colors[n, 3] += c3
+    channels, count = v_colors.shape[1], visible.shape[0]
+    for worker in numba.prange(n_workers):
+        total = aligned_floats(MOMENTS)
+        for v in range(count * worker // n_workers, count * (worker + 1) // n_workers):
+            n = visible[v]
+            sum_rows(moments, offsets[v], offsets[v + 1], total)
+            a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
+            v_means2d[n, 0] += a * total[SX] + b * total[SY]
+            v_means2d[n, 1] += b * total[SX] + c * total[SY]
+            if extra.shape[0] > 0:
+                extra[n, 0] += total[EXTRA_X]
+                extra[n, 1] += total[EXTRA_Y]
+            v_conics[n, 0] -= HALF * total[SXX]
+            v_conics[n, 1] -= total[SXY]
+            v_conics[n, 2] -= HALF * total[SYY]
+            v_opacities[n] += total[S0] / opacities[n]
+            for channel in range(channels):
+                v_colors[n, channel] += total[V_COLOR + channel]

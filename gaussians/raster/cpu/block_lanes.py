@@ -1,8 +1,9 @@
 """One block of a tile and its list of Gaussians: the inner loops of blending, in whole vectors.
 
-All of a block's state stays in registers, and all factors come from memory as they are. A processor that looks ahead
-sees only some three Gaussians of such a loop, fewer than their arithmetic takes to come through. So it is laid out
-in three stages: a turn finishes two Gaussians, has alpha computed for the next two, and the exponent for those after.
+All of a block's state stays in registers, and all factors come from memory as they are. A processor that
+looks ahead sees only some three Gaussians of such a loop, fewer than their arithmetic takes to come through.
+So it is laid out in three stages: a turn finishes two Gaussians, has alpha computed for the next two, and the
+exponent for those after.
 
 A pixel is finished when its transmittance would fall to 1e-4. That is rare, so it has a branch of its own.
 """
@@ -72,8 +73,8 @@ class Registers:
 class _Walk:
     """A block's list, walked in stages.
 
-    In the body of a turn kept["power", i] is the exponent of its Gaussian i, and kept["alpha", i] is alpha, at
-    ALPHA_MAX at most, for what reaches EXPONENT_MIN; for what doesn't it is nonsense.
+    In the body of a turn kept["power", i] is the exponent of its Gaussian i, and kept["alpha", i] is alpha,
+    at ALPHA_MAX at most, for what reaches EXPONENT_MIN; for what doesn't it is nonsense.
     """
 
     def __init__(self, builder: Builder, fields: Plane, entries: Plane, shapes: Plane) -> None:
@@ -115,7 +116,7 @@ class _Walk:
 
 
 def _block(context: Any, builder: Builder, signature: Any, args: Any, first: int) -> tuple[Plane, _Walk]:
-    """The state from a block's first pixel on, and the walk, of arguments block, fields, lists, shapes and state."""
+    """A block's pixels in the state, and its walk, of arguments block, fields, lists, shapes and state."""
     block = args[first]
     planes = [Plane.of(context, builder, signature.args[first + i], args[first + i]) for i in range(1, 5)]
     fields, lists, shapes, state = planes

@@ -1,9 +1,9 @@
 """Gaussians of a tile's list, sixteen at a time, taken apart and dealt to the blocks that they reach.
 
-With its origin in the tile's centre, the exponent of alpha is a polynomial of x, y, x², xy and y², and these are the
-same for a block in every tile. So what blending needs of a Gaussian are six coefficients; all other arithmetic is
-done here, once for a tile, with a Gaussian in each lane. A block's list then holds only those that reach alpha 1/255
-somewhere in it.
+With its origin in the tile's centre, the exponent of alpha is a polynomial of x, y, x², xy and y², and these
+are the same for a block in every tile. So what blending needs of a Gaussian are six coefficients; all other
+arithmetic is done here, once for a tile, with a Gaussian in each lane. A block's list then holds only those
+that reach alpha 1/255 somewhere in it.
 """
 
 # pyright: reportIndexIssue=false, reportCallIssue=false
@@ -47,14 +47,14 @@ from gaussians.raster.cpu.layout import (
 CHUNK = 128  # places of a tile's list that are dealt before they are blended
 ROOM = CHUNK + LANES  # of a field, and of a block's list: sixteen are written at once
 
-# Fields of a chunk's Gaussians, ROOM floats each: the polynomial's coefficients, the place in the tile's list, the
-# centre, colours.
+# Fields of a chunk's Gaussians, ROOM floats each: the polynomial's coefficients, the place in the tile's
+# list, the centre, colours.
 CONSTANT, PLACE, CENTRE_X, CENTRE_Y, FIELD_COLOR = 0, 6, 7, 8, 9
 TERMS = 5  # fields of x, y, x², xy and y² follow the constant's
 NOBODY = CHUNK  # an entry that is never drawn, to end lists with
 _NEVER = -1000.0  # its exponent
 _SLACK = 0.01  # of the exponent, so that rounding keeps no block from a Gaussian that is drawn in it
-_BITS = ir.IntType(LANES)
+_BITS, _FLAGS = ir.IntType(LANES), ir.VectorType(ir.IntType(1), LANES)
 
 
 @intrinsic(prefer_literal=True)
@@ -73,15 +73,15 @@ def clear_fields(typingctx: Any, channels: Any, fields: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def deal(
-    typingctx: Any, channels: Any, packed: Any, members: Any, places: Any, entry: Any, corner: Any, fields: Any,
-    lists: Any, counts: Any, masks: Any,
+    typingctx: Any, channels: Any, packed: Any, members: Any, places: Any, entry: Any, corner: Any,
+    fields: Any, lists: Any, counts: Any, masks: Any,
 ) -> Any:  # fmt: skip
     """Take apart up to sixteen Gaussians and append their entries to the lists of the blocks that they reach.
 
     Args:
         channels: a constant. packed [V, 16], members [M]: as blending has them.
-        places: begin, first and end: where in `members` the tile's list begins, the first Gaussian is, and the last one's
-            successor at the latest.
+        places: begin, first and end: where in `members` the tile's list begins, where the Gaussians do, and
+            where they end at the latest.
         entry: where in the fields the first goes.
         corner: left and top of the tile, pixels.
         fields [FIELD_COLOR + channels, ROOM] float32: written at [entry, entry + 16).
@@ -132,9 +132,7 @@ def deal(
 
     whole = types.int64
     pair, three = types.UniTuple(whole, 2), types.UniTuple(whole, 3)
-    return types.void(
-        channels, packed, members, three, whole, pair, fields, lists, counts, masks
-    ), codegen
+    return types.void(channels, packed, members, three, whole, pair, fields, lists, counts, masks), codegen
 
 
 @intrinsic
@@ -165,13 +163,12 @@ def _gathered(
     return transposed(rows)
 
 
-def _reached(
-    builder: Builder, u: Lanes, v: Lanes, a: Lanes, b: Lanes, c: Lanes, level: Lanes
-) -> list[Lanes]:
+def _reached(builder: Builder, u: Lanes, v: Lanes, a: Lanes, b: Lanes, c: Lanes, level: Lanes) -> list[Lanes]:
     """Of each block, which Gaussians reach alpha 1/255 somewhere in the rectangle of its pixels' centres.
 
-    The point of a rectangle that is nearest in a Gaussian's metric lies on an edge that faces the Gaussian's centre:
-    on the nearest column or the nearest row of the rectangle, at the minimum along it as far as the rectangle goes.
+    The point of a rectangle that is nearest in a Gaussian's metric lies on an edge that faces the Gaussian's
+    centre: on the nearest column or the nearest row of the rectangle, at the minimum along it as far as the
+    rectangle goes.
     """
     zero = constant(builder, 0.0)
     least = constant(builder, EXPONENT_MIN - _SLACK) - level
@@ -208,7 +205,7 @@ def _counted_from(builder: Builder, first: ir.Value) -> ir.Value:
 
 def _chosen(builder: Builder, numbers: ir.Value, mask: ir.Value) -> tuple[Lanes, ir.Value]:
     """Those of 16 int32 that a mask of bits says, one after the other, and how many they are."""
-    kind = ir.FunctionType(INTS, [INTS, mask.type, INTS])
+    kind = ir.FunctionType(INTS, [INTS, _FLAGS, INTS])
     name = f"llvm.experimental.vector.compress.v{LANES}i32"
     compress = cgutils.get_or_insert_function(builder.module, kind, name)
     kind = ir.FunctionType(_BITS, [_BITS])

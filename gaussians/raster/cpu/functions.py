@@ -191,9 +191,7 @@ def empty_moments(count: int) -> Array:
     return torch.empty(count, MOMENTS).numpy()
 
 
-def packed_rows(
-    bins: Bins, means2d: Array, conics: Array, opacities: Array, colors: Array
-) -> Array:
+def packed_rows(bins: Bins, means2d: Array, conics: Array, opacities: Array, colors: Array) -> Array:
     """[V, 16] rows for the blending kernels, each a cache line."""
     packed = torch.empty(len(bins.visible), PACKED).numpy()
     pack(bins.visible, means2d, conics, opacities, colors, packed)
@@ -261,7 +259,8 @@ class Blend(torch.autograd.Function):
                 v_image_array[c], v_alpha_array[c], bin.slots, moments,
             )  # fmt: skip
             outputs = [tensor[c].numpy() for tensor in (v_means2d, extra, v_conics, v_opacities, v_colors)]
-            gather(bin.visible, bin.offsets, moments, array(conics[c]), array(opacities[c]), *outputs)
+            summed = (bin.visible, bin.offsets, moments, workers())
+            gather(*summed, array(conics[c]), array(opacities[c]), *outputs)
         if ctx.absgrad:
             ctx.means2d.absgrad = extra.div_(float(LOG2E))
         v_backgrounds = None

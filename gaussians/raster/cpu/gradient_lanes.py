@@ -54,9 +54,7 @@ def gradient_of(
         remaining = left.at(block)
         place = builder.sub(remaining.scalar(), INT64(1))
         builder.store(place, remaining.pointer)
-        row = weights.at(
-            builder.mul(builder.add(builder.mul(block, INT64(ROOM)), place), INT64(2 * LANES))
-        )
+        row = weights.at(builder.mul(builder.add(builder.mul(block, INT64(ROOM)), place), INT64(2 * LANES)))
         own = [shapes.at(builder.mul(block, INT64(TERMS * LANES))).at(t * LANES).load() for t in range(TERMS)]
         pixels = state.at(builder.mul(block, INT64(LANES)))
         alpha, weight = row.load(), row.at(LANES).load()
@@ -108,3 +106,18 @@ def _about_centre(sums: Sums, u: Lanes, v: Lanes, count: int) -> list[Lanes]:
     dx, dy = sx - u * s0, sy - v * s0
     moved = [s0, dx, dy, sxx - u * (sx + dx), sxy - u * sy - v * dx, syy - v * (sy + dy)]
     return [*moved, *(sums[i] for i in range(_EXTRA, count))]
+
+
+@intrinsic
+def sum_rows(typingctx: Any, moments: Any, first: Any, end: Any, total: Any) -> Any:
+    """Add up the rows [first, end) of moments [M, 16] into total [16]."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        moments, total = (Plane.of(context, builder, signature.args[i], args[i]) for i in (0, 3))
+        sums = Sums(builder, 1)
+        with cgutils.for_range_slice(builder, args[1], args[2], INT64(1), INT64) as (row, _):
+            sums.add(0, moments.at(builder.mul(row, INT64(MOMENTS))).load())
+        total.store(sums[0])
+        return context.get_dummy_value()
+
+    return types.void(moments, types.int64, types.int64, total), codegen

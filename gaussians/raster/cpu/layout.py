@@ -1,7 +1,8 @@
 """Where the blending kernels keep what: tiles and their blocks, packed Gaussians, moments of gradients.
 
-A block is what one vector holds, two rows of eight pixels: a tile has sixteen. Rectangles that are nearly square meet
-fewer Gaussians than rows of sixteen pixels would. A tile's planes hold its pixels by pair of rows, then by half.
+A block is what one vector holds, two rows of eight pixels: a tile has sixteen. Rectangles that are nearly
+square meet fewer Gaussians than rows of sixteen pixels would. A tile's planes hold its pixels by pair of
+rows, then by half.
 """
 
 import math
@@ -20,9 +21,9 @@ EXPONENT_MIN = math.log2(ALPHA_MIN)
 X, Y, A, B, C, LOG_OPACITY, COLOR = 0, 1, 2, 3, 4, 5, 8
 PACKED = LANES  # a cache line
 
-# Planes of 256 floats that a tile keeps while it is blended: transmittance; how many places of the tile's list a pixel
-# takes part in; and colours. The backward pass keeps gradients of colours there, and BEHIND what shines through to a
-# pixel from behind, along its gradient, for each unit of transmittance.
+# Planes of 256 floats that a tile keeps while it is blended: transmittance; how many places of the tile's
+# list a pixel takes part in; and colours. The backward pass keeps gradients of colours there, and BEHIND what
+# shines through to a pixel from behind, along its gradient, for each unit of transmittance.
 TRANSMITTANCE, LAST, BEHIND, RGB = 0, 1, 2, 3
 UNFINISHED = float(1 << 30)  # LAST of a pixel that no Gaussian has ended yet
 

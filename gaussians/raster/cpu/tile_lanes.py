@@ -9,7 +9,18 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from gaussians.raster.cpu.lanes import INT64, INTS, LANES, Builder, Lanes, Plane, constant, shuffled, splat
+from gaussians.raster.cpu.lanes import (
+    FLOATS,
+    INT64,
+    INTS,
+    LANES,
+    Builder,
+    Lanes,
+    Plane,
+    constant,
+    shuffled,
+    splat,
+)
 from gaussians.raster.cpu.layout import BEHIND, LAST, PIXELS, RGB, SPAN, TILE, TRANSMITTANCE
 
 # A pair of rows is two blocks, each of two half rows; to exchange their inner ones turns one into the other.
@@ -68,15 +79,13 @@ def write_tile(
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(
-        channels, state, whole, background, whole, whole, image, transmittance, last
-    ), codegen
+    return types.void(channels, state, whole, background, whole, whole, image, transmittance, last), codegen
 
 
 @intrinsic(prefer_literal=True)
 def read_tile(
-    typingctx: Any, channels: Any, v_image: Any, v_alpha: Any, last: Any, background: Any, at: Any, width: Any,
-    state: Any,
+    typingctx: Any, channels: Any, v_image: Any, v_alpha: Any, last: Any, background: Any, at: Any,
+    width: Any, state: Any,
 ) -> Any:  # fmt: skip
     """Read a tile that lies within the image for the backward pass, and return the largest of `last`.
 
@@ -96,7 +105,7 @@ def read_tile(
             values: dict[int, list[Lanes]] = {}
             for pixel in rows:
                 whole = builder.bitcast(last.at(pixel).load().value, INTS)
-                place = Lanes(builder, builder.sitofp(whole, most.value.type))
+                place = Lanes(builder, builder.sitofp(whole, FLOATS))
                 most = most.at_least(place)
                 v = v_image.at(builder.mul(pixel, INT64(count))).load_columns(count)
                 v_light = -v_alpha.at(pixel).load()
