@@ -92,14 +92,14 @@ def _blended(fields: Sequence[Tensor], bins: Bins, size: tuple[int, int]) -> dic
 def _evaluations(bins: Bins, packed: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
     """Of the forward and of the backward pass, see `evaluations`."""
     width, height = size
-    image, left_over = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
+    image, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
     last = np.empty((height, width), np.int32)
     black = np.zeros(3, np.float32)
-    forward_kernel(3)(packed, *bins.tiling(), black, image, left_over, last, *empty_light(bins, wanted=False))
+    forward_kernel(3)(packed, *bins.tiling(), black, image, alpha, last, *empty_light(bins, wanted=False))
     return evaluations(bins, packed, last)
 
 
 def _traffic(bins: Bins, pixels: int) -> int:
     """Bytes that the forward pass cannot but move: packed Gaussians, the tiles' lists, and the image."""
     packed = 2 * len(bins.visible) * PACKED * np.dtype(np.float32).itemsize  # written and read
-    return packed + bins.members.nbytes + pixels * (3 + 1 + 1) * 4  # colour, transmittance, last
+    return packed + bins.members.nbytes + pixels * (3 + 1 + 1) * 4  # colour, alpha, last

@@ -63,8 +63,8 @@ def rasterize(
         render_mode: "RGB"; "D" accumulated or "ED" expected depth; "RGB+D", "RGB+ED": depth as last channel.
         absgrad: also sum absolute 2-D gradients, into meta["means2d"].absgrad [C, N, 2] when backward runs.
         packed: gsplat's memory-speed trade-off; results are those of the unpacked meta only if False.
-        trusted: that no tensor holds NaN or infinity is known: on CUDA they are not looked at, which takes as
-            long as projecting. The CPU looks all the same.
+        trusted: that no tensor holds NaN or infinity is known: they are not looked at, which takes as long as
+            projecting.
         backend: "auto", "cpu", "cuda" or "reference".
 
     Returns:

@@ -1,6 +1,6 @@
 """What every rasterizer backend refuses before it starts, said in one line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -102,7 +102,7 @@ class FiniteCheck:
         tensors: by name, on one device; not to be changed before `finish`.
     """
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = tensors
         # A sum is NaN or infinite if any term is, and takes a hundredth of the time of isfinite().all().
         # Huge but finite terms can overflow it too, so only the slow look in `finish` decides.

@@ -166,7 +166,8 @@ class _FusedColorLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_outputs[0], None, None, None, None
+        factor = float(grad_outputs[0])
+        return gradient if factor == 1 else gradient * factor, None, None, None, None
 
 
 class _Workspace(threading.local):

@@ -18,6 +18,7 @@ from gaussians.errors import SplatError, TrainingError
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
 from gaussians.raster import rasterize
+from gaussians.raster.checks import FiniteCheck
 from gaussians.scene.types import View
 from gaussians.train.average import WeightAverage
 from gaussians.train.batch import Batch, Order, Pass
@@ -159,7 +160,15 @@ class Optimisation:
             yield self._step(logs=(self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == last)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What `load_state_dict` needs to continue with the same numbers: a flat dictionary of copies."""
+        """What `load_state_dict` needs to continue with the same numbers: a flat dictionary of copies.
+
+        Raises:
+            TrainingError: a value of the Gaussians is not finite, and what could be continued would be lost.
+        """
+        try:
+            FiniteCheck(self._parameters.tensors).finish()
+        except SplatError as error:
+            raise TrainingError(f"{self._where}: {error}") from error
         state = self._parameters.state_dict()
         if self._refinement is not None:
             refinement = self._refinement.state_dict()
@@ -239,7 +248,7 @@ class Optimisation:
             self._batch.align(self._parameters, self._where, self.step)
 
     def _pass(self, view: int, generator: torch.Generator | None, looks: bool = True) -> Pass:
-        """Add to the gradients those of a view's share of the mean loss; `looks` for NaN on a GPU, too."""
+        """Add to the gradients those of a view's share of the mean loss; `looks` for NaN, too."""
         gaussians = self.live
         rendered = self._render(gaussians, view, generator, looks)
         terms = self._objective(rendered, view, self.step, gaussians)

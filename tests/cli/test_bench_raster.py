@@ -95,10 +95,10 @@ def dealt(opacity: float | None, garden_file: Path) -> tuple[Bins, np.ndarray, n
     means2d, conics, depths, radii = (t[0].numpy() for t in Project.apply(*inputs, lens))  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
     bins = Bins.of(means2d, depths, radii, WIDTH, HEIGHT)
     packed = packed_rows(bins, means2d, conics, opacities, work.colors)
-    image, transmittance = np.empty((HEIGHT, WIDTH, 3), np.float32), np.empty((HEIGHT, WIDTH), np.float32)
+    image, alpha = np.empty((HEIGHT, WIDTH, 3), np.float32), np.empty((HEIGHT, WIDTH), np.float32)
     last = np.empty((HEIGHT, WIDTH), np.int32)
     light = empty_light(bins, wanted=False)
-    forward_kernel(3)(packed, *bins.tiling(), np.zeros(3, np.float32), image, transmittance, last, *light)
+    forward_kernel(3)(packed, *bins.tiling(), np.zeros(3, np.float32), image, alpha, last, *light)
     return bins, packed, last
 
 

@@ -265,12 +265,21 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(views: list[View]):
         _run(training)
 
 
-def test_gaussians_that_diverged_between_log_steps_are_named_with_the_step(views: list[View]):
+def test_gaussians_that_diverged_are_named_at_the_next_log_step(views: list[View]):
     def objective(rendered: Rendered, view_index: int, step: int, gaussians: Gaussians) -> dict[str, Tensor]:
         return {"photo": rendered.image.mean() * (math.nan if step == 3 else 1)}
 
-    with pytest.raises(TrainingError, match=r"vanilla, step 5: .*learning rate"):
+    with pytest.raises(TrainingError, match=r"vanilla, step 10: .*learning rate"):
         _run(_start(views, objective=objective))
+
+
+def test_gaussians_that_diverged_are_not_stored(views: list[View]):
+    training = _start(views)
+    _run(training, until=3)
+    with torch.no_grad():
+        training.live.quats[2, 1] = math.inf
+    with pytest.raises(TrainingError, match=r"vanilla, step 4: quats: 1 of .* infinite.* row 2"):
+        training.state_dict()
 
 
 def test_no_views_and_no_gaussians_are_refused(views: list[View]):

@@ -49,11 +49,11 @@ def rasterize(
     packed: bool = False,
     trusted: bool = False,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """See `gaussians.raster.rasterize`; `packed` and `trusted` are accepted and without effect here."""
+    """See `gaussians.raster.rasterize`; `packed` is accepted and without effect here."""
     check_inputs(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
-        sh_degree=sh_degree, backgrounds=backgrounds, render_mode=render_mode,
+        sh_degree=sh_degree, backgrounds=backgrounds, render_mode=render_mode, trusted=trusted,
     )  # fmt: skip
     cameras, n = len(viewmats), len(means)
     lens = Lens.of(viewmats, Ks, width, height, (near_plane, far_plane, eps2d))
@@ -177,7 +177,7 @@ def blend_weights(
     means2d, conics, depths, radii = (tensor.numpy() for tensor in projected)  # pyright: ignore[reportGeneralTypeIssues] - as above
     colors, opacity = np.zeros((n, 3), np.float32), array(opacities)
     background, v_alpha = np.zeros(3, np.float32), np.zeros((height, width), np.float32)
-    image, transmittance = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
+    image, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
     last = np.empty((height, width), np.int32)
     ones = np.zeros((height, width, 3), np.float32)
     ones[..., 0] = 1.0
@@ -191,7 +191,7 @@ def blend_weights(
         rows = packed_rows(bins, means2d[c], conics[c], opacity, colors)
         tiling = (rows, *bins.tiling(), background)
         light = empty_light(bins)
-        forward_kernel(3)(*tiling, image, transmittance, last, *light)
+        forward_kernel(3)(*tiling, image, alpha, last, *light)
         moments = empty_moments(len(bins.members))
         backward_kernel(3, "count")(*tiling, last, *light, ones, v_alpha, bins.slots, moments)
         gather(

@@ -107,14 +107,14 @@ def close_beyond(state, rows, columns):
 
 
 @numba.njit(fastmath=FASTMATH)
-def write_part(state, length, background, top, left, image, transmittance, last):
+def write_part(state, length, background, top, left, image, alpha, last):
     """Write what of a tile lies within the image; see `write_tile`."""
     height, width, channels = image.shape
     for y in range(top, min(top + TILE, height)):
         for x in range(left, min(left + TILE, width)):
             p = pixel(y - top, x - left)
             t = state[T_PLANE + p]
-            transmittance[y, x] = t
+            alpha[y, x] = ONE - t
             last[y, x] = np.int32(min(state[LAST_PLANE + p], F32(length)))
             for channel in range(channels):
                 color = state[RGB_PLANE + channel * PIXELS + p]
@@ -148,8 +148,7 @@ def forward_kernel(channels: int) -> Any:
 
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_forward(
-        packed, starts, members, schedule, tiles_x, n_workers, background, image, transmittance, last, chunks,
-        light,
+        packed, starts, members, schedule, tiles_x, n_workers, background, image, alpha, last, chunks, light
     ):  # fmt: skip
         """Blend all tiles front to back.
 
@@ -157,13 +156,13 @@ def forward_kernel(channels: int) -> Any:
             packed [V, 16], starts [tiles + 1], members [M]: from `pack` and `fill_tiles`.
             schedule [tiles] int64: the order in which tiles are worked on.
             background [channels]: what lies behind.
-            image [H, W, channels], transmittance [H, W]: written.
+            image [H, W, channels], alpha [H, W]: written.
             last [H, W] int32: written: how many places of its tile's list the pixel takes part in.
             chunks [tiles] int64: where in `light` a tile's chunks begin.
             light [chunks, 256]: written: the tile's transmittance before each chunk, as far as they are
                 blended. Without rows it stays so, and no gradient can be had.
         """
-        height, width = transmittance.shape
+        height, width = alpha.shape
         counter = np.zeros(1, np.int64)
         for _ in numba.prange(n_workers):
             state, shapes = aligned_floats((RGB + CHANNELS) * PIXELS), aligned_floats(BLOCKS * TERMS * LANES)
@@ -203,10 +202,10 @@ def forward_kernel(channels: int) -> Any:
                 if rows == TILE and columns == TILE:
                     write_tile(
                         CHANNELS, state, end - begin, background, top * width + left, width, image,
-                        transmittance, last,
+                        alpha, last,
                     )  # fmt: skip
                 else:
-                    write_part(state, end - begin, background, top, left, image, transmittance, last)
+                    write_part(state, end - begin, background, top, left, image, alpha, last)
 
     return blend_forward
 
@@ -225,7 +224,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
 
         Args:
             packed ... background, last [H, W], chunks, light: as in and out of the forward pass.
-            v_image [H, W, channels], v_alpha [H, W]: gradients of image and of 1 - transmittance.
+            v_image [H, W, channels], v_alpha [H, W]: gradients of image and alpha.
             slots [M]: from `fill_tiles`: where the moments of each place go.
             moments: [M, 16], written.
         """

@@ -221,7 +221,7 @@ class Blend(torch.autograd.Function):
         cameras, channels = len(bins), colors.shape[-1]
         width, height = size
         image = torch.empty(cameras, height, width, channels)
-        transmittance = torch.empty(cameras, height, width)
+        alpha = torch.empty(cameras, height, width, 1)
         ctx.last = np.empty((cameras, height, width), np.int32)
         ctx.rows, ctx.light = [], [empty_light(bin, differentiable) for bin in bins]
         for c, bin in enumerate(bins):
@@ -232,19 +232,19 @@ class Blend(torch.autograd.Function):
                 *bin.tiling(),
                 array(backgrounds[c]),
                 image[c].numpy(),
-                transmittance[c].numpy(),
+                alpha[c, ..., 0].numpy(),
                 ctx.last[c],
                 *ctx.light[c],
             )
         ctx.bins, ctx.absgrad, ctx.means2d = bins, absgrad, means2d if absgrad else None
-        ctx.save_for_backward(conics, opacities, backgrounds, transmittance)
-        return image, (1.0 - transmittance)[..., None]
+        ctx.save_for_backward(conics, opacities, backgrounds, alpha)
+        return image, alpha
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v_image: Tensor, v_alpha: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes what forward returned
         """Back to front; see `blend_backward`. Sets `means2d.absgrad` [C, N, 2] where asked."""
-        conics, opacities, backgrounds, transmittance = ctx.saved_tensors
+        conics, opacities, backgrounds, alpha = ctx.saved_tensors
         cameras, n = opacities.shape
         channels = v_image.shape[-1]
         v_means2d, v_conics = torch.zeros(cameras, n, 2), torch.zeros(cameras, n, 3)
@@ -265,5 +265,5 @@ class Blend(torch.autograd.Function):
             ctx.means2d.absgrad = extra.div_(float(LOG2E))
         v_backgrounds = None
         if ctx.needs_input_grad[4]:
-            v_backgrounds = (v_image * transmittance[..., None]).sum(dim=(1, 2))
+            v_backgrounds = (v_image * (1.0 - alpha)).sum(dim=(1, 2))
         return v_means2d, v_conics, v_colors, v_opacities, v_backgrounds, *[None] * 4

@@ -42,7 +42,7 @@ def _pairs(builder: Builder, at: ir.Value, width: ir.Value) -> list[tuple[int, l
 @intrinsic(prefer_literal=True)
 def write_tile(
     typingctx: Any, channels: Any, state: Any, length: Any, background: Any, at: Any, width: Any, image: Any,
-    transmittance: Any, last: Any,
+    alpha: Any, last: Any,
 ) -> Any:  # fmt: skip
     """Write a tile that lies within the image.
 
@@ -50,13 +50,13 @@ def write_tile(
         channels: a constant. state: the tile's. length: of its list.
         background [channels]: what is seen by the light that is left over.
         at: number of the image's pixel in the tile's corner. width: of the image.
-        image [H, W, channels], transmittance [H, W], last [H, W] int32: written.
+        image [H, W, channels], alpha [H, W], last [H, W] int32: written.
     """
     count = channels.literal_value
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         planes = [Plane.of(context, builder, signature.args[i], args[i]) for i in (1, 3, 6, 7, 8)]
-        state, background, image, transmittance, last = planes
+        state, background, image, alpha, last = planes
         behind = [splat(builder, background.scalar(channel)) for channel in range(count)]
         most = splat(builder, builder.sitofp(args[2], ir.FloatType()))
         for first, rows in _pairs(builder, args[4], args[5]):
@@ -68,7 +68,7 @@ def write_tile(
             light, places = both_rows(TRANSMITTANCE), both_rows(LAST)
             colors = [both_rows(RGB + channel) for channel in range(count)]
             for row, pixel in enumerate(rows):
-                transmittance.at(pixel).store(light[row])
+                alpha.at(pixel).store(1.0 - light[row])
                 whole = builder.fptosi(places[row].at_most(most).value, INTS)
                 last.at(pixel).store(Lanes.of_bits(builder, whole))
                 seen = [
@@ -79,7 +79,7 @@ def write_tile(
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(channels, state, whole, background, whole, whole, image, transmittance, last), codegen
+    return types.void(channels, state, whole, background, whole, whole, image, alpha, last), codegen
 
 
 @intrinsic(prefer_literal=True)
