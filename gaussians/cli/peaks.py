@@ -15,7 +15,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.kernels import workers
-from gaussians.raster.cpu.lanes import INT, INT64, LANES, Sums, splat, totals
+from gaussians.raster.cpu.lanes import INT, INT64, LANES, splat, totals
+from gaussians.raster.cpu.registers import Sums
 from gaussians.session.equipment import vector_units
 
 RUNS, WARM_UPS = 15, 3

@@ -3,7 +3,8 @@
 Images are rows of interleaved floats [H, 3 W], so a horizontal neighbour in the same channel is 3 floats away
 and no pass needs to separate the channels. The 11 x 11 Gaussian window is separable: every blur is one pass
 along rows, which is row-local and fused with what produces the row, and one across rows, which is fused with
-what consumes it. With x rendered, y target, * the window's blur, μ = *x, ν = *y, q = *(x² + y²), r = *(xy):
+what consumes it: 16 rows at a time, in columns of a vector, whose window stays in registers. With x rendered,
+y target, * the window's blur, μ = *x, ν = *y, q = *(x² + y²), r = *(xy):
 
     SSIM = n₁ n₂ / (d₁ d₂),  n₁ = 2 μ ν + C₁,  n₂ = 2 (r - μ ν) + C₂,
                              d₁ = μ² + ν² + C₁,  d₂ = q - μ² - ν² + C₂       (Wang et al. 2004, eq. 13)
@@ -15,13 +16,20 @@ The two variances only ever occur as their sum, hence 4 blurs and not 5. Backwar
 The first two blurs are linear in SSIM's weight, so that several targets of one rendered image share them.
 """
 
-# pyright: reportCallIssue=false
-# (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
+# pyright: reportCallIssue=false, reportIndexIssue=false
+# (An intrinsic's first parameter is the typing context, which callers in kernels don't pass; Numba types are
+# called to build signatures, and its stubs don't say so.)
+
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from gaussians.kernels import FASTMATH, fetch_add
+from gaussians.raster.cpu.lanes import LANES, Builder, Plane
+from gaussians.raster.cpu.registers import Registers
 
 RADIUS = 5
 SIGMA = 1.5
@@ -61,20 +69,59 @@ def _blur_row(row, out):
         )
 
 
+@intrinsic
+def _blur_down(
+    typingctx: Any, plane: Any, first: Any, rows: Any, width: Any, column: Any, out: Any
+) -> Any:  # fmt: skip
+    """16 columns of `_blur_columns`, from `column` on."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        first, rows, width, column = args[1:5]
+        start = builder.add(builder.mul(first, width), column)
+        source = Plane.of(context, builder, signature.args[0], args[0]).at(start)
+        target = Plane.of(context, builder, signature.args[5], args[5]).at(column)
+        window = Registers(builder)
+        for tap in range(2 * RADIUS):
+            window[tap] = source.at(builder.mul(width, width.type(tap))).load()
+        with cgutils.for_range(builder, rows) as loop:
+            newest = builder.add(loop.index, width.type(2 * RADIUS))
+            taps = [window[tap] for tap in range(2 * RADIUS)]
+            taps.append(source.at(builder.mul(newest, width)).load())
+            total = taps[RADIUS] * float(_W5)
+            for tap, weight in enumerate((_W0, _W1, _W2, _W3, _W4)):
+                total = (taps[tap] + taps[2 * RADIUS - tap]).times_plus(float(weight), total)
+            target.at(builder.mul(loop.index, width)).store(total)
+            for tap in range(2 * RADIUS):
+                window[tap] = taps[tap + 1]
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(plane, whole, whole, whole, whole, out), codegen
+
+
 @njit(**_OPTIONS)
-def _blur_column(plane, y, out):
-    """Blur image row `y` of a plane across rows; the plane has RADIUS rows of padding above and below."""
-    a0, a1, a2, a3, a4, a5 = plane[y], plane[y + 1], plane[y + 2], plane[y + 3], plane[y + 4], plane[y + 5]
-    a6, a7, a8, a9, a10 = plane[y + 6], plane[y + 7], plane[y + 8], plane[y + 9], plane[y + 10]
-    for i in range(out.shape[0]):
-        out[i] = (
-            _W0 * (a0[i] + a10[i])
-            + _W1 * (a1[i] + a9[i])
-            + _W2 * (a2[i] + a8[i])
-            + _W3 * (a3[i] + a7[i])
-            + _W4 * (a4[i] + a6[i])
-            + _W5 * a5[i]
-        )
+def _blur_columns(plane, first, rows, out):
+    """Blur `rows` image rows of a plane across rows, from `first` on, into the first rows of `out`.
+
+    The plane [H + 10, width] has RADIUS rows of padding above and below.
+    """
+    width = out.shape[1]
+    if width >= LANES:
+        for column in range(0, width, LANES):
+            # The last columns may repeat some of those before.
+            _blur_down(plane, first, rows, width, min(column, width - LANES), out)
+    else:
+        for row in range(rows):
+            y = first + row
+            for i in range(width):
+                out[row, i] = (
+                    _W0 * (plane[y, i] + plane[y + 10, i])
+                    + _W1 * (plane[y + 1, i] + plane[y + 9, i])
+                    + _W2 * (plane[y + 2, i] + plane[y + 8, i])
+                    + _W3 * (plane[y + 3, i] + plane[y + 7, i])
+                    + _W4 * (plane[y + 4, i] + plane[y + 6, i])
+                    + _W5 * plane[y + 5, i]
+                )
 
 
 @njit(**_OPTIONS)
@@ -141,9 +188,8 @@ def blur_along_rows(n_workers, rendered, targets, counted, planes, distances):
 
 
 @njit(**_OPTIONS)
-def _similarity(blurred, counted, weight, padded):
+def _similarity(mu, nu, q, r, counted, weight, padded):
     """ΣSSIM over a row's counted pixels; `weight` times its slopes by μ and q are added, by r stored."""
-    mu, nu, q, r = blurred[0], blurred[1], blurred[2], blurred[3]
     by_mu, by_q, by_r = padded[0], padded[1], padded[2]
     total = np.float32(0)
     for i in range(mu.shape[0]):
@@ -178,20 +224,28 @@ def similarities(n_workers, planes, counted, weights, slopes, sums):
     targets, height, width = planes.shape[0], planes.shape[2] - 2 * RADIUS, planes.shape[3]
     strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
     for _ in prange(n_workers):
-        blurred = np.empty((STATISTICS, width), np.float32)
+        blurred = np.empty((targets, STATISTICS, _STRIP, width), np.float32)
         padded = np.zeros((3, width + 2 * REACH), np.float32)
         all_counted = np.ones(width, np.float32)
         while True:
             strip = fetch_add(counter, 1)
             if strip >= strips:
                 break
-            for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
+            first, end = strip * _STRIP, min(height, (strip + 1) * _STRIP)
+            for t in range(targets):
+                for s in range(STATISTICS):
+                    _blur_columns(planes[t, s], first, end - first, blurred[t, s])
+            for y in range(first, end):
                 padded[:2] = 0
                 for t in range(targets):
-                    for s in range(STATISTICS):
-                        _blur_column(planes[t, s], y, blurred[s])
+                    mu, nu, q, r = (
+                        blurred[t, 0, y - first],
+                        blurred[t, 1, y - first],
+                        blurred[t, 2, y - first],
+                        blurred[t, 3, y - first],
+                    )
                     row = all_counted if counted is None else counted[y]
-                    sums[t, y] = _similarity(blurred, row, weights[t], padded)
+                    sums[t, y] = _similarity(mu, nu, q, r, row, weights[t], padded)
                     _blur_row(padded[2], slopes[2 + t, y + RADIUS])
                 _blur_row(padded[0], slopes[0, y + RADIUS])
                 _blur_row(padded[1], slopes[1, y + RADIUS])
@@ -231,17 +285,18 @@ def gradient_image(n_workers, rendered, targets, counted, slopes, weights, gradi
     height, width = rendered.shape
     strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
     for _ in prange(n_workers):
-        blurred = np.empty((3, width), np.float32)
+        blurred = np.empty((slopes.shape[0], _STRIP, width), np.float32)
         while True:
             strip = fetch_add(counter, 1)
             if strip >= strips:
                 break
-            for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
-                _blur_column(slopes[0], y, blurred[0])
-                _blur_column(slopes[1], y, blurred[1])
-                _start_gradient(blurred[0], blurred[1], rendered[y], gradient[y])
+            first, end = strip * _STRIP, min(height, (strip + 1) * _STRIP)
+            for s in range(slopes.shape[0]):
+                _blur_columns(slopes[s], first, end - first, blurred[s])
+            for y in range(first, end):
+                row = y - first
+                _start_gradient(blurred[0, row], blurred[1, row], rendered[y], gradient[y])
                 for t in range(targets.shape[0]):
-                    _blur_column(slopes[2 + t], y, blurred[2])
-                    _add_gradient(blurred[2], rendered[y], targets[t, y], weights[t], gradient[y])
+                    _add_gradient(blurred[2 + t, row], rendered[y], targets[t, y], weights[t], gradient[y])
                 if counted is not None:
                     _only_counted(counted[y], gradient[y])

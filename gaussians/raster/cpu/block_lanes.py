@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX, TRANSMITTANCE_MIN
 from gaussians.raster.cpu.deal import CONSTANT, FIELD_COLOR, PLACE, ROOM, TERMS
-from gaussians.raster.cpu.lanes import FLOATS, INT64, LANES, Builder, Lanes, Plane, constant, splat
+from gaussians.raster.cpu.lanes import INT64, LANES, Builder, Lanes, Plane, constant, splat
 from gaussians.raster.cpu.layout import (
     BLOCKS,
     EXPONENT_MIN,
@@ -34,6 +34,7 @@ from gaussians.raster.cpu.layout import (
     UNFINISHED,
     block_pixels,
 )
+from gaussians.raster.cpu.registers import Registers
 
 TURN = 2  # Gaussians in each
 
@@ -52,22 +53,6 @@ def fill_shapes(typingctx: Any, shapes: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(shapes), codegen
-
-
-class Registers:
-    """Vectors by name that a loop keeps."""
-
-    def __init__(self, builder: Builder) -> None:
-        self.builder, self.slots = builder, {}
-
-    def __setitem__(self, name: Any, lanes: Lanes) -> None:
-        if name not in self.slots:
-            # Slots in the function's entry block, which LLVM turns into registers.
-            self.slots[name] = cgutils.alloca_once(self.builder, FLOATS)
-        self.builder.store(lanes.value, self.slots[name])
-
-    def __getitem__(self, name: Any) -> Lanes:
-        return Lanes(self.builder, self.builder.load(self.slots[name]))
 
 
 class _Walk:

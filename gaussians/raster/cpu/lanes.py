@@ -1,8 +1,8 @@
 """Vectors of 16 floats, written as arithmetic: what Numba lacks. A lane is a pixel, or a Gaussian.
 
 Numba's loops vectorise when LLVM's heuristics feel like it; the blending loops did not. So the innermost
-rows are built here as LLVM vectors of one tile row, 16 pixels. LLVM splits them for narrower machines (two
-halves on AVX2, four quarters on SSE and NEON), so the same source serves all of them.
+loops are built here of LLVM's vectors. LLVM splits them for narrower machines (two halves on AVX2, four
+quarters on SSE and NEON), so the same source serves all of them.
 """
 
 import math
@@ -284,26 +284,3 @@ def rows_of_arguments(
         return whole.at(builder.mul(args[0], INT64(width)))
 
     return plane
-
-
-class Sums:
-    """Vectors summed in registers across the turns of a loop."""
-
-    def __init__(self, builder: Builder, count: int) -> None:
-        self.builder = builder
-        zero = ir.Constant(FLOATS, [0.0] * LANES)
-        # Slots in the function's entry block, which LLVM turns into registers.
-        self.slots = [cgutils.alloca_once(builder, FLOATS) for _ in range(count)]
-        for slot in self.slots:
-            builder.store(zero, slot)
-
-    def add(self, index: int, lanes: Lanes) -> None:
-        """Add to one of them."""
-        self.builder.store((self[index] + lanes).value, self.slots[index])
-
-    def add_product(self, index: int, a: Lanes, b: Lanes) -> None:
-        """Add a * b to one of them, fused where the machine can."""
-        self.builder.store(a.times_plus(b, self[index]).value, self.slots[index])
-
-    def __getitem__(self, index: int) -> Lanes:
-        return Lanes(self.builder, self.builder.load(self.slots[index]))
