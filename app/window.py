@@ -58,7 +58,7 @@ class Window:
         self.studio, self.settings = studio, studio.settings
         self._device, self._path = device, path
         self._on_frame = on_frame or (lambda window: None)
-        self._then = time.perf_counter()
+        self._then = self._due = time.perf_counter()
         self._mistakes = 0  # one after the other
         self.scale = 0.0  # none was applied
         self._size: tuple[int, int, bool, bool, float] | None = None
@@ -213,7 +213,10 @@ class Window:
         self.status.count_frame()
         self._on_frame(self)
         rate = BUSY_RATE if moving or self.input.in_use() else CALM_RATE
-        time.sleep(max(0.0, 1 / rate - (time.perf_counter() - began)))
+        now = time.perf_counter()
+        # From when this frame was due, not from when it began: sleep lasts longer than asked for.
+        self._due = max(self._due + 1 / rate, now)
+        time.sleep(self._due - now)
 
     def _move(self, now: float) -> bool:
         """Let time and input move the camera; whether it moves."""
