@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import platformdirs
 from llvmlite import ir
 from numba.core import config, types
@@ -62,6 +63,14 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 def workers() -> int:
     """How many threads the kernels use."""
     return numba.get_num_threads()
+
+
+@numba.njit
+def aligned_floats(count: int) -> np.ndarray:
+    """`count` uninitialised float32 that start on a cache line."""
+    spare = np.empty(count + 16, np.float32)
+    skip = (64 - spare.ctypes.data % 64) % 64 // 4
+    return spare[skip : skip + count]
 
 
 @intrinsic

@@ -12,7 +12,8 @@ from torch import Tensor
 from gaussians.kernels import workers
 from gaussians.raster.checks import check_inputs, check_pixel_weights
 from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN, TILE_SIZE
-from gaussians.raster.cpu.blend import backward_kernel, forward_kernel, gather
+from gaussians.raster.cpu.blend import backward_kernel, forward_kernel
+from gaussians.raster.cpu.by_gaussian import gather
 from gaussians.raster.cpu.functions import (
     Bins,
     Blend,

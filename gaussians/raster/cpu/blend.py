@@ -15,81 +15,35 @@ are added up per Gaussian in a fixed order afterwards. No atomics, bitwise repea
 # pyright: reportCallIssue=false
 # (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
 
-import math
 from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 
-from gaussians.kernels import FASTMATH, fetch_add
+from gaussians.kernels import FASTMATH, aligned_floats, fetch_add
 from gaussians.raster.cpu.block_lanes import blend_block, fill_shapes, lets_through, weigh_block
 from gaussians.raster.cpu.deal import CHUNK, FIELD_COLOR, ROOM, TERMS, clear_fields, deal, end_lists
-from gaussians.raster.cpu.gradient_lanes import gradient_of, sum_rows
+from gaussians.raster.cpu.gradient_lanes import gradient_of
 from gaussians.raster.cpu.lanes import LANES
 from gaussians.raster.cpu.layout import (
     BEHIND,
     BLOCKS,
-    COLOR,
-    EXTRA_X,
-    EXTRA_Y,
     LAST,
-    LOG_OPACITY,
-    MOMENTS,
     PIXELS,
     RGB,
-    S0,
     SPAN,
-    SX,
-    SXX,
-    SXY,
-    SY,
-    SYY,
     TILE,
     TRANSMITTANCE,
     UNFINISHED,
-    V_COLOR,
-    A,
-    B,
-    C,
-    X,
-    Y,
 )
 from gaussians.raster.cpu.tile_lanes import read_tile, write_tile
 
 F32 = np.float32
-ZERO, HALF, ONE = F32(0.0), F32(0.5), F32(1.0)
-LOG2E = F32(1.4426950408889634)
+ZERO, ONE = F32(0.0), F32(1.0)
 T_PLANE, LAST_PLANE = TRANSMITTANCE * PIXELS, LAST * PIXELS
 BEHIND_PLANE, RGB_PLANE = BEHIND * PIXELS, RGB * PIXELS
 OPEN = F32(UNFINISHED)
-
-
-@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def pack(visible, means2d, conics, opacities, colors, packed):
-    """Put what blending reads of each visible Gaussian into one row, exponents scaled to base 2.
-
-    Args:
-        visible [V] int32, means2d [N, 2], conics [N, 3], opacities [N], colors [N, 3 or 4].
-        packed: [V, 16], written.
-    """
-    for v in numba.prange(visible.shape[0]):
-        n = visible[v]
-        packed[v, X], packed[v, Y] = means2d[n, 0], means2d[n, 1]
-        packed[v, A] = -HALF * LOG2E * conics[n, 0]
-        packed[v, B] = -LOG2E * conics[n, 1]
-        packed[v, C] = -HALF * LOG2E * conics[n, 2]
-        packed[v, LOG_OPACITY] = F32(math.log2(opacities[n]))
-        for channel in range(colors.shape[1]):
-            packed[v, COLOR + channel] = colors[n, channel]
-
-
-@numba.njit
-def aligned_floats(count: int) -> np.ndarray:
-    """`count` uninitialised float32 that start on a cache line."""
-    spare = np.empty(count + 16, np.float32)
-    skip = (64 - spare.ctypes.data % 64) % 64 // 4
-    return spare[skip : skip + count]
 
 
 @numba.njit
@@ -278,35 +232,3 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                             moments[slot, :] = ZERO
 
     return blend_backward
-
-
-@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def gather(
-    visible, offsets, moments, n_workers, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors
-):
-    """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
-
-    Args:
-        visible [V], offsets [V + 1]: from binning. moments [M, 16]: from the backward pass.
-        conics [N, 3], opacities [N].
-        v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: added to. `extra`
-            gets the sums of EXTRA_X and EXTRA_Y, raw; an `extra` without rows gets nothing.
-    """
-    channels, count = v_colors.shape[1], visible.shape[0]
-    for worker in numba.prange(n_workers):
-        total = aligned_floats(MOMENTS)
-        for v in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            n = visible[v]
-            sum_rows(moments, offsets[v], offsets[v + 1], total)
-            a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
-            v_means2d[n, 0] += a * total[SX] + b * total[SY]
-            v_means2d[n, 1] += b * total[SX] + c * total[SY]
-            if extra.shape[0] > 0:
-                extra[n, 0] += total[EXTRA_X]
-                extra[n, 1] += total[EXTRA_Y]
-            v_conics[n, 0] -= HALF * total[SXX]
-            v_conics[n, 1] -= total[SXY]
-            v_conics[n, 2] -= HALF * total[SYY]
-            v_opacities[n] += total[S0] / opacities[n]
-            for channel in range(channels):
-                v_colors[n, channel] += total[V_COLOR + channel]

@@ -15,7 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from gaussians.kernels import workers
 from gaussians.raster.cpu.binning import TILE, depth_order, fill_tiles, tile_rectangles, visible_indices
-from gaussians.raster.cpu.blend import LOG2E, backward_kernel, forward_kernel, gather, pack
+from gaussians.raster.cpu.blend import backward_kernel, forward_kernel
+from gaussians.raster.cpu.by_gaussian import LOG2E, gather, pack
 from gaussians.raster.cpu.deal import CHUNK
 from gaussians.raster.cpu.harmonics import harmonics_backward, harmonics_forward
 from gaussians.raster.cpu.lanes import LANES

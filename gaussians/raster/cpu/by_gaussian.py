@@ -1,0 +1,86 @@
+"""What blending reads of each Gaussian, and what its gradient is in the end: one row each, by Gaussian."""
+
+# pyright: reportCallIssue=false
+# (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
+
+import math
+
+import numba
+import numpy as np
+
+from gaussians.kernels import FASTMATH, aligned_floats
+from gaussians.raster.cpu.gradient_lanes import sum_rows
+from gaussians.raster.cpu.layout import (
+    COLOR,
+    EXTRA_X,
+    EXTRA_Y,
+    LOG_OPACITY,
+    MOMENTS,
+    S0,
+    SX,
+    SXX,
+    SXY,
+    SY,
+    SYY,
+    V_COLOR,
+    A,
+    B,
+    C,
+    X,
+    Y,
+)
+
+F32 = np.float32
+HALF = F32(0.5)
+LOG2E = F32(1.4426950408889634)
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+def pack(visible, means2d, conics, opacities, colors, packed):
+    """Put what blending reads of each visible Gaussian into one row, exponents scaled to base 2.
+
+    Args:
+        visible [V] int32, means2d [N, 2], conics [N, 3], opacities [N], colors [N, 3 or 4].
+        packed: [V, 16], written.
+    """
+    for v in numba.prange(visible.shape[0]):
+        n = visible[v]
+        packed[v, X], packed[v, Y] = means2d[n, 0], means2d[n, 1]
+        packed[v, A] = -HALF * LOG2E * conics[n, 0]
+        packed[v, B] = -LOG2E * conics[n, 1]
+        packed[v, C] = -HALF * LOG2E * conics[n, 2]
+        packed[v, LOG_OPACITY] = F32(math.log2(opacities[n]))
+        for channel in range(colors.shape[1]):
+            packed[v, COLOR + channel] = colors[n, channel]
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+def gather(
+    visible, offsets, moments, n_workers, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors
+):
+    """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
+
+    Args:
+        visible [V], offsets [V + 1]: from binning. moments [M, 16]: from the backward pass.
+        conics [N, 3], opacities [N].
+        v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: added to. `extra`
+            gets the sums of EXTRA_X and EXTRA_Y, raw; an `extra` without rows gets nothing.
+    """
+    channels, count = v_colors.shape[1], visible.shape[0]
+    for worker in numba.prange(n_workers):
+        total = aligned_floats(MOMENTS)
+        for v in range(count * worker // n_workers, count * (worker + 1) // n_workers):
+            n = visible[v]
+            sum_rows(moments, offsets[v], offsets[v + 1], total)
+            a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
+            v_means2d[n, 0] += a * total[SX] + b * total[SY]
+            v_means2d[n, 1] += b * total[SX] + c * total[SY]
+            if extra.shape[0] > 0:
+                extra[n, 0] += total[EXTRA_X]
+                extra[n, 1] += total[EXTRA_Y]
+            v_conics[n, 0] -= HALF * total[SXX]
+            v_conics[n, 1] -= total[SXY]
+            v_conics[n, 2] -= HALF * total[SYY]
+            v_opacities[n] += total[S0] / opacities[n]
+            for channel in range(channels):
+                v_colors[n, channel] += total[V_COLOR + channel]
