@@ -17,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from torch import Tensor
 
 from gaussians.kernels import workers
+from gaussians.train import blur_kernels
 from gaussians.train import ssim_kernels as kernels
 from gaussians.triton_kernels import triton_kernels
 
@@ -211,14 +212,14 @@ def _expanded_mask(mask: Tensor | None, height: int, width: int) -> tuple[np.nda
 def _blur(planes: Tensor) -> Tensor:
     """[C, 1, H, W] blurred by the SSIM window, zeros beyond the border."""
     window = _window(planes.dtype, planes.device)
-    rows = F.conv2d(planes, window.view(1, 1, 1, -1), padding=(0, kernels.RADIUS))
-    return F.conv2d(rows, window.view(1, 1, -1, 1), padding=(kernels.RADIUS, 0))
+    rows = F.conv2d(planes, window.view(1, 1, 1, -1), padding=(0, blur_kernels.RADIUS))
+    return F.conv2d(rows, window.view(1, 1, -1, 1), padding=(blur_kernels.RADIUS, 0))
 
 
 @functools.cache  # as a copy to a GPU would be waited for
 def _window(dtype: torch.dtype, device: torch.device) -> Tensor:
     """[11] the SSIM window, as tensor."""
-    return torch.as_tensor(kernels.gaussian_window(), dtype=dtype, device=device)
+    return torch.as_tensor(blur_kernels.gaussian_window(), dtype=dtype, device=device)
 
 
 def _as_float(image: Tensor, dtype: torch.dtype) -> Tensor:

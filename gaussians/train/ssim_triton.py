@@ -20,15 +20,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from gaussians.train import ssim_kernels
+from gaussians.train import blur_kernels, ssim_kernels
 
 BLOCK = tl.constexpr(256)  # floats of a row that a program takes
 # Else Triton would compile each kernel anew for sizes of 1 and for multiples of 16.
 _SIZES = ("height", "width")
-_TAPS = tl.constexpr(2 * ssim_kernels.RADIUS + 1)
-_RADIUS = tl.constexpr(ssim_kernels.RADIUS)
+_TAPS = tl.constexpr(2 * blur_kernels.RADIUS + 1)
+_RADIUS = tl.constexpr(blur_kernels.RADIUS)
 _STATISTICS = tl.constexpr(ssim_kernels.STATISTICS)
-_WINDOW = tl.constexpr(tuple(ssim_kernels.gaussian_window().tolist()))
+_WINDOW = tl.constexpr(tuple(blur_kernels.gaussian_window().tolist()))
 _C1 = tl.constexpr(float(ssim_kernels.C1))
 _C2 = tl.constexpr(float(ssim_kernels.C2))
 
