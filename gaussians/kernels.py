@@ -8,7 +8,10 @@ named after the content of all kernel sources, and a changed source never meets 
 # pyright: reportAttributeAccessIssue=false
 # (Numba makes the attributes of its config module at run time.)
 
+import contextlib
+import ctypes
 import hashlib
+import importlib.metadata
 import os
 import tempfile
 from pathlib import Path
@@ -31,8 +34,24 @@ KERNEL_SOURCES = (
     "scene/*kernel*.py",
 )
 
-# OpenMP lets several threads of the process call kernels; where libgomp is missing the next one serves.
-config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+# TBB's threads stay awake for a moment in which the next piece of work may come: a sixth faster than OpenMP
+# (docs/performance.md). Both let several threads of the process call kernels. Where one is missing the next serves.
+config.THREADING_LAYER_PRIORITY = ["tbb", "omp", "workqueue"]
+
+
+def _load_tbb() -> None:
+    """Load the TBB that pip installed: Numba looks for it in the system's folders alone."""
+    try:
+        files = importlib.metadata.files("tbb") or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.name in ("libtbb.so.12", "tbb12.dll"):
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
+
+
+_load_tbb()
 
 
 def _cache_folder() -> Path:
