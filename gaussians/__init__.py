@@ -6,10 +6,10 @@ from gaussians.allocation import keep_freed_memory
 
 __version__ = "0.1.0"
 
-# OpenMP runs PyTorch's threads, and the kernels' where there is no TBB. Those that wait spin by default. Beside
-# anything else that computes (a window, another program), a spinning thread holds the core that the other one
-# needs: measured with both cores busy elsewhere, sorting took 0.8 ms instead of 147 ms. The libraries read
-# this when they are loaded, so it is set before any is.
+# OpenMP runs PyTorch's threads, and the kernels' where there is no TBB. Those that wait spin by default.
+# Beside anything else that computes (a window, another program), a spinning thread holds the core that the
+# other one needs: measured with both cores busy elsewhere, sorting took 0.8 ms instead of 147 ms. The
+# libraries read this when they are loaded, so it is set before any is.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Some ten microseconds of it pay: steps of small models take a quarter less time on an idle machine. What
 # that costs beside a busy program, and the window: docs/performance.md. (GNU's library alone reads this.)

@@ -34,8 +34,8 @@ KERNEL_SOURCES = (
     "scene/*kernel*.py",
 )
 
-# TBB's threads stay awake for a moment in which the next piece of work may come: a sixth faster than OpenMP
-# (docs/performance.md). Both let several threads of the process call kernels. Where one is missing the next serves.
+# TBB's threads stay awake for a moment in which the next piece of work may come; a step takes a sixth less
+# time than by OpenMP (docs/performance.md). Both let several threads call kernels, workqueue doesn't.
 config.THREADING_LAYER_PRIORITY = ["tbb", "omp", "workqueue"]
 
 

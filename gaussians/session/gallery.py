@@ -14,6 +14,7 @@ from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.errors import RecipeError
 from gaussians.model import Gaussians
 from gaussians.scene import Scene, View
+from gaussians.session.aside import Arriving, Aside, Sheltered
 from gaussians.session.heat import heat_colors
 from gaussians.session.history import HISTORY, History, history_step
 from gaussians.session.live import Live
@@ -23,6 +24,7 @@ from gaussians.train.evaluate import render_view
 PHOTO, DISAGREEMENT = "photo", "disagreement"
 _LEAST_SCALE = 0.02  # of the disagreement's colours: below, teachers agree but for noise
 _PERCENTILE = 99.5  # of the disagreement: what is brightest
+_NONE = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,26 @@ class _Kept:
     version: int
     read: Callable[[], Gaussians]
     gaussians: Gaussians | None = None
+
+
+class Developing:
+    """A picture whose pixels may still be on their way.
+
+    Args:
+        arriving: the pixels; None: none are needed.
+        make: the picture of them.
+    """
+
+    def __init__(self, arriving: Arriving | None, make: Callable[[np.ndarray], Picture]) -> None:
+        self._arriving, self._make = arriving, make
+
+    def is_done(self) -> bool:
+        """Whether `picture` need not wait."""
+        return self._arriving is None or self._arriving.is_here()
+
+    def picture(self) -> Picture:
+        """The picture, once it is done."""
+        return self._make(_NONE if self._arriving is None else self._arriving.pixels())
 
 
 class Gallery:
@@ -88,6 +110,7 @@ class Gallery:
         self._photo: tuple[Hashable, PlacedPhoto] | None = None
         self._snapshot: tuple[str, Gaussians] | None = None
         self._renders: dict[str, tuple[Hashable, Tensor]] = {}
+        self._aside = Aside(device)
 
     def keep(self, model: str, count: int, read: Callable[[], Gaussians]) -> None:
         """A finished model: `read` gives it when it is wanted, on any device."""
@@ -148,50 +171,59 @@ class Gallery:
             kept.gaussians = kept.read().to(self.device)
         return kept.gaussians
 
-    def picture(self, model: str, camera: Camera, dataset: str | None) -> Picture:
+    def begin(self, model: str, camera: Camera, dataset: str | None) -> Developing:
         """Render a model that has a version. Raises SplatError, RunError, BackendUnavailableError."""
         photo = self._placed_photo(camera, dataset)
         if model == PHOTO:
             if photo is None:
                 raise KeyError(PHOTO)
-            return Picture(photo.image, 0)
-        counts = self.counts()
-        if model == DISAGREEMENT:
-            return self._disagreement(camera, counts[DISAGREEMENT])
-        if model == ENSEMBLE:
-            shares = label_shares({name: self.weights.get(name, 1.0) for name in self._present()})
-            image = torch.stack([share * self._render(name, camera) for name, share in shares.items()])
-            image, count = image.sum(dim=0), counts[ENSEMBLE]
-        else:
-            image, count = self._render(model, camera), len(self.gaussians(model))
-        pixels = image.cpu().numpy()
-        live = self.live()
+            return Developing(None, lambda _: Picture(photo.image, 0))
+        counts, live = self.counts(), self.live()
+        with self._aside.rendering() as sheltered:
+            if model == DISAGREEMENT:
+                return self._disagreement(camera, counts[DISAGREEMENT], sheltered)
+            if model == ENSEMBLE:
+                shares = label_shares({name: self.weights.get(name, 1.0) for name in self._present()})
+                images = [share * self._render(name, camera, sheltered) for name, share in shares.items()]
+                image, count = torch.stack(images).sum(dim=0), counts[ENSEMBLE]
+            else:
+                image, count = self._render(model, camera, sheltered), len(self.gaussians(model))
+            arriving = Arriving(image)
         extra = {"step": live.step} if live is not None and live.model == model else {}
-        psnr = None if photo is None else photo.psnr(pixels)
-        return Picture(_bytes(pixels), count, psnr, extra)
+
+        def picture(pixels: np.ndarray) -> Picture:
+            psnr = None if photo is None else photo.psnr(pixels)
+            return Picture(_bytes(pixels), count, psnr, extra)
+
+        return Developing(arriving, picture)
 
     def _present(self) -> list[str]:
         counts = self.counts()
         return [name for name in self.teachers if name in counts]
 
-    def _render(self, model: str, camera: Camera) -> Tensor:
+    def _render(self, model: str, camera: Camera, sheltered: Sheltered) -> Tensor:
         """[H, W, 3]; kept for the next one who wants the same, as the ensemble does of each teacher."""
         key = (self.version(model, None), _identity(camera))
         known = self._renders.get(model)
         if known is not None and known[0] == key:
             return known[1]
-        image = render_view(self.gaussians(model), camera, self._background, self.device)
+        live = self.live()
+        gaussians = sheltered(self.gaussians(model), live is not None and live.model == model)
+        image = render_view(gaussians, camera, self._background, self.device)
         if model in self.teachers:
             self._renders[model] = (key, image)
         return image
 
-    def _disagreement(self, camera: Camera, count: int) -> Picture:
+    def _disagreement(self, camera: Camera, count: int, sheltered: Sheltered) -> Developing:
         """The teachers' standard deviation per pixel, the mean of the channels', in colour."""
-        renders = torch.stack([self._render(name, camera) for name in self._present()])
-        spread = renders.std(dim=0, correction=0).mean(dim=-1).cpu().numpy()
-        scale = max(_LEAST_SCALE, float(np.percentile(spread, _PERCENTILE)))
-        extra = {"scale": scale, "mean": float(spread.mean())}
-        return Picture(heat_colors(spread / scale), count, None, extra)
+        renders = torch.stack([self._render(name, camera, sheltered) for name in self._present()])
+
+        def picture(spread: np.ndarray) -> Picture:
+            scale = max(_LEAST_SCALE, float(np.percentile(spread, _PERCENTILE)))
+            extra = {"scale": scale, "mean": float(spread.mean())}
+            return Picture(heat_colors(spread / scale), count, None, extra)
+
+        return Developing(Arriving(renders.std(dim=0, correction=0).mean(dim=-1)), picture)
 
     def _placed_photo(self, camera: Camera, dataset: str | None) -> PlacedPhoto | None:
         view = self._views.get(dataset or "")

@@ -2,10 +2,21 @@
 
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
-from gaussians.session.gallery import Gallery
+from gaussians.session.gallery import Developing, Gallery
 from gaussians.session.messages import Frame, Look
 from gaussians.session.preview import Previews, Shot
+
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A shot that is being rendered: since when, and seconds that took of this thread so far."""
+
+    shot: Shot
+    developing: Developing
+    at: float
+    spent: float
 
 
 class Painter:
@@ -23,11 +34,12 @@ class Painter:
         self._deliver, self._fail = deliver, fail
         self._previews = Previews()
         self._told: set[tuple[str, type[Exception]]] = set()
+        self._begun: _Begun | None = None
         self.gallery: Gallery | None = None
 
     def show(self, gallery: Gallery | None) -> None:
         """From now on, models are those of this gallery."""
-        self.gallery = gallery
+        self.gallery, self._begun = gallery, None
         self._previews.forget()
         self._told.clear()
 
@@ -40,17 +52,26 @@ class Painter:
         self._previews.share = share
 
     def paint(self, training: bool) -> bool:
-        """Render one frame, if one is due; with `training`, only if that has had its share. Tells whether."""
-        shot = self._previews.next(self._version, time.perf_counter(), training)
-        if shot is None:
+        """Render a frame, if one is due, or deliver the one that is being rendered.
+
+        Args:
+            training: only if that has had its share; and nobody waits for what is not done yet.
+
+        Returns:
+            Whether there was something to do.
+        """
+        if self._begun is None:
+            shot = self._previews.next(self._version, time.perf_counter(), training)
+            if shot is None:
+                return False
+            self._attempt(shot, lambda: self._begin(shot))
+        begun = self._begun
+        if begun is None:
+            return True  # it can't be rendered
+        if training and not begun.developing.is_done():
             return False
-        try:
-            self._render(shot)
-        except Exception as error:  # whatever goes wrong, the window lives on
-            self._previews.failed(shot)
-            if (shot.model, type(error)) not in self._told:
-                self._told.add((shot.model, type(error)))
-                self._fail(shot.model, error)
+        self._begun = None
+        self._attempt(begun.shot, lambda: self._finish(begun))
         return True
 
     def patience(self) -> float | None:
@@ -61,13 +82,28 @@ class Painter:
         look = self._previews.newest
         return None if self.gallery is None or look is None else self.gallery.version(model, look.dataset)
 
-    def _render(self, shot: Shot) -> None:
+    def _attempt(self, shot: Shot, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever goes wrong, the window lives on
+            self._previews.failed(shot)
+            if (shot.model, type(error)) not in self._told:
+                self._told.add((shot.model, type(error)))
+                self._fail(shot.model, error)
+
+    def _begin(self, shot: Shot) -> None:
         look, began = self._previews.newest, time.perf_counter()
         assert self.gallery is not None
         assert look is not None
-        picture = self.gallery.picture(shot.model, shot.camera, look.dataset)
+        developing = self.gallery.begin(shot.model, shot.camera, look.dataset)
+        self._begun = _Begun(shot, developing, began, time.perf_counter() - began)
+
+    def _finish(self, begun: _Begun) -> None:
+        shot, resumed = begun.shot, time.perf_counter()
+        picture = begun.developing.picture()
         now = time.perf_counter()
-        self._previews.done(shot, now - began, now)
+        taken = now - begun.at
+        self._previews.done(shot, taken, now, spent=begun.spent + now - resumed)
         self._deliver(
             Frame(
                 cell=shot.cell,
@@ -76,7 +112,7 @@ class Painter:
                 camera=shot.camera,
                 count=picture.count,
                 psnr=picture.psnr,
-                seconds=now - began,
+                seconds=taken,
                 sharp=shot.sharp,
                 extra=picture.extra,
             )

@@ -111,10 +111,10 @@ class Previews:
             return None
         return next(iter(asked or refresh), None)
 
-    def done(self, shot: Shot, seconds: float, now: float) -> None:
-        """A shot was rendered in so many seconds."""
+    def done(self, shot: Shot, seconds: float, now: float, spent: float | None = None) -> None:
+        """A shot was rendered in so many seconds, of which training missed those `spent` (None: all)."""
         if self._is_charged:
-            self._credit -= seconds
+            self._credit -= seconds if spent is None else spent
         self._shown[shot.cell] = _Shown(shot, now)
         key = (_kind(shot.model), shot.scale)
         self._costs[key] = 0.5 * (self._costs.get(key, seconds) + seconds)

@@ -9,6 +9,7 @@ import torch
 from gaussians.allocation import give_back_freed_memory
 from gaussians.errors import RecipeError, RunError, StorageError
 from gaussians.session.announcer import Announcer
+from gaussians.session.aside import go_first
 from gaussians.session.command_thread import CommandThread
 from gaussians.session.events import BackedOff, Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.exporting import export
@@ -84,6 +85,7 @@ class Worker(CommandThread):
 
     def _work(self) -> None:
         behind_the_window()
+        go_first(self._device)
         super()._work()
 
     def _turn(self, timeout: float | None) -> float | None:

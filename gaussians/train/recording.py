@@ -71,7 +71,10 @@ class Recording:
         self._optimizers: list[FusedAdam] = [parameters.adam(name) for name in moving]
         self._factors = torch.empty(len(moving), 2, device=device)
         self._most = torch.zeros((), dtype=torch.int32, device=device)
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = None
+        if device.type == "cuda":  # what is recorded keeps the priority that it was asked for with
+            priority = torch.cuda.current_stream(device).priority
+            self._stream = torch.cuda.Stream(device, priority=priority)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._before = before  # until this one is recorded, see `Recorder`
         self._outcome: Outcome | None = None

@@ -1,0 +1,106 @@
+"""The painter, with pictures that take as long as the test says: nobody waits for them while training."""
+
+import numpy as np
+import pytest
+
+from gaussians.camera import Camera
+from gaussians.session.gallery import Picture
+from gaussians.session.messages import Frame, Look, View
+from gaussians.session.painter import Painter
+
+CAMERA = Camera(np.eye(4), np.diag([50.0, 50, 1]), 64, 48)
+LOOK = Look(CAMERA, (View("left", "student"), View("right", "vanilla")), None, False)
+
+
+class Slow:
+    """A picture that is done when it is told so."""
+
+    def __init__(self, model: str) -> None:
+        self.model, self.done, self.waited = model, False, False
+
+    def is_done(self) -> bool:
+        return self.done
+
+    def picture(self) -> Picture:
+        self.waited = not self.done
+        if self.model == "broken":
+            raise ValueError("no memory")
+        return Picture(np.zeros((48, 64, 3), np.uint8), 7)
+
+
+class SlowGallery:
+    def __init__(self) -> None:
+        self.begun: list[Slow] = []
+
+    def version(self, model: str, dataset: str | None) -> int:
+        return 0
+
+    def begin(self, model: str, camera: Camera, dataset: str | None) -> Slow:
+        self.begun.append(Slow(model))
+        return self.begun[-1]
+
+
+class Window:
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.failures: list[tuple[str, str]] = []
+        self.painter = Painter(
+            self.frames.append, lambda model, error: self.failures.append((model, str(error)))
+        )
+        self.gallery = SlowGallery()
+        self.painter.show(self.gallery)  # pyright: ignore[reportArgumentType] - a gallery as far as it is asked
+
+    @property
+    def cells(self) -> list[str]:
+        return [frame.cell for frame in self.frames]
+
+
+@pytest.fixture
+def window() -> Window:
+    return Window()
+
+
+def test_training_goes_on_until_the_picture_is_there(window: Window):
+    window.painter.look(LOOK)
+    assert not window.painter.paint(training=True)
+    assert not window.painter.paint(training=True)
+    (slow,) = window.gallery.begun
+    assert window.cells == []
+    slow.done = True
+    assert window.painter.paint(training=True)
+    assert (window.cells, slow.waited) == (["left"], False)
+
+
+def test_one_picture_at_a_time(window: Window):
+    window.painter.look(LOOK)
+    for _ in range(3):
+        window.painter.paint(training=True)
+    assert [slow.model for slow in window.gallery.begun] == ["student"]
+
+
+def test_what_was_begun_is_waited_for_when_nothing_trains(window: Window):
+    window.painter.look(LOOK)
+    window.painter.paint(training=True)
+    assert window.painter.paint(training=False)
+    assert (window.cells, window.gallery.begun[0].waited) == (["left"], True)
+    assert window.painter.paint(training=False)
+    assert window.cells == ["left", "right"]
+    assert not window.painter.paint(training=False)
+
+
+def test_a_picture_of_what_is_no_longer_open_is_dropped(window: Window):
+    window.painter.look(LOOK)
+    window.painter.paint(training=True)
+    window.gallery.begun[0].done = True
+    window.painter.show(None)
+    assert not window.painter.paint(training=True)
+    assert window.cells == []
+
+
+def test_a_picture_that_fails_on_its_way_is_told_once_and_others_are_shown(window: Window):
+    window.painter.look(Look(CAMERA, (View("left", "broken"), View("right", "vanilla")), None, False))
+    for _ in range(6):
+        window.painter.paint(training=False)
+    assert window.failures == [("broken", "no memory")]
+    assert window.cells == ["right"]
+    assert [slow.model for slow in window.gallery.begun] == ["broken", "vanilla"]
