@@ -19,6 +19,7 @@ from torch import Tensor
 from gaussians.kernels import workers
 from gaussians.train import blur_kernels
 from gaussians.train import ssim_kernels as kernels
+from gaussians.train.binning_kernels import as_floats
 from gaussians.triton_kernels import triton_kernels
 
 
@@ -194,9 +195,12 @@ def _stacked_targets(targets: Sequence[Tensor], height: int, width: int) -> np.n
         return targets[0].detach().numpy().reshape(1, height, 3 * width)
     stacked = torch.from_numpy(_workspace.array("targets", len(targets), height, width, 3))
     for row, target in zip(stacked, targets, strict=True):
-        row.copy_(target)
-        if not target.is_floating_point():
-            row.div_(255)
+        if target.dtype == torch.uint8 and target.is_contiguous():
+            as_floats(target.view(height, -1).numpy(), row.view(height, -1).numpy())
+        else:
+            row.copy_(target)
+            if not target.is_floating_point():
+                row.div_(255)
     return stacked.numpy().reshape(len(targets), height, 3 * width)
 
 

@@ -288,7 +288,7 @@ class Optimisation:
             )
         except SplatError as error:
             raise TrainingError(f"{self._where}: {error}") from error
-        return Rendered(image[0], alpha[0, :, :, 0], background, meta, binning)
+        return Rendered(image.squeeze(0), alpha[0, :, :, 0], background, meta, binning)
 
     @property
     def _absgrad(self) -> bool:

@@ -156,7 +156,7 @@ class Recording:
         )
         if self._refinement is not None:
             self._refinement.before_backward(meta)
-        loss = self._targets.loss(image[0])
+        loss = self._targets.loss(image.squeeze(0))
         loss.total.backward()
         step_by(self._optimizers, self._factors)
         torch.maximum(self._most, meta["total"], out=self._most)
