@@ -27,10 +27,10 @@ def bin_image(image, factor, out):
                 out[i, j, channel] = share * np.float32(total)
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
 def as_floats(image, out):
     """Fill `out` [H, W] float32 in [0, 1] with the bytes of `image` [H, W] uint8; W counts channels, too."""
-    share = np.float32(1.0 / 255.0)
+    most = np.float32(255)
     for i in prange(image.shape[0]):
         for j in range(image.shape[1]):
-            out[i, j] = share * np.float32(image[i, j])
+            out[i, j] = np.float32(image[i, j]) / most
