@@ -12,17 +12,30 @@ from gaussians.raster.constants import ALPHA_MIN, TILE_SIZE
 from gaussians.raster.cpu.blend import pixel
 from gaussians.raster.cpu.deal import (
     CHUNK,
-    CONSTANT,
     FIELD_COLOR,
+    NEAR,
     NOBODY,
     PLACE,
     ROOM,
+    SQUARES,
     clear_fields,
     deal,
     end_lists,
 )
 from gaussians.raster.cpu.functions import Bins, Lens, Project, packed_rows
-from gaussians.raster.cpu.layout import BLOCKS, COLOR, LOG_OPACITY, A, B, C, X, Y, block_pixels
+from gaussians.raster.cpu.layout import (
+    BLOCKS,
+    COLOR,
+    LOG_OPACITY,
+    QUARTERS,
+    A,
+    B,
+    C,
+    X,
+    Y,
+    block_pixels,
+    quarter_centre,
+)
 
 WIDTH, HEIGHT = 53, 37  # no whole number of tiles
 COUNT = 300
@@ -76,7 +89,7 @@ def test_what_is_seen_in_a_block_is_dealt_to_it() -> None:
         rows = packed[bins.members[begin : begin + size]]
         np.testing.assert_array_equal(fields[PLACE, :size], np.arange(size))
         np.testing.assert_array_equal(fields[FIELD_COLOR:, :size].T, rows[:, COLOR : COLOR + 3])
-        assert fields[CONSTANT, NOBODY] < -100
+        assert (fields[: QUARTERS * NEAR : NEAR, NOBODY] < -100).all()
         for block in range(BLOCKS):
             entries, bit = lists[block, : counts[block]], (masks[:size] >> block) & 1
             np.testing.assert_array_equal(entries, np.flatnonzero(bit))
@@ -98,12 +111,17 @@ def test_the_polynomial_is_the_exponent() -> None:
     begin, end = bins.starts[tile], bins.starts[tile + 1]
     fields = dealt(packed, bins.members, begin, end, left, top)[0]
     x, y = np.array([block_pixels(block) for block in range(BLOCKS)]).transpose(1, 0, 2)
-    terms = [np.ones_like(x), x, y, x * x, x * y, y * y]
+    quarters = [2 * (block // 8) + block % 2 for block in range(BLOCKS)]
+    x, y = np.stack([x, y]) - np.array([quarter_centre(quarter) for quarter in quarters]).T[..., None]
+    assert max(np.abs(x).max(), np.abs(y).max()) == 3.5
     for entry, member in enumerate(bins.members[begin : begin + CHUNK]):
         truth = exponents(packed[member].astype(float), left, top)
-        power = sum(fields[CONSTANT + i, entry].astype(float) * term for i, term in enumerate(terms))
+        own = fields[:SQUARES, entry].reshape(QUARTERS, NEAR)[quarters].astype(float)
+        squares = fields[SQUARES : SQUARES + 3, entry].astype(float)
+        power = own[:, :1] + own[:, 1:2] * x + own[:, 2:] * y
+        power += squares[0] * x * x + squares[1] * x * y + squares[2] * y * y
         near = truth > -10
-        assert np.abs(power - truth)[near].max(initial=0) < 1e-3
+        assert np.abs(power - truth)[near].max(initial=0) < 2e-4
 
 
 def test_a_tile_has_a_place_for_each_pixel_and_a_block_for_two_rows_of_eight() -> None:

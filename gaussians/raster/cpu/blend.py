@@ -22,7 +22,13 @@ import numba
 import numpy as np
 
 from gaussians.kernels import FASTMATH, aligned_floats, fetch_add
-from gaussians.raster.cpu.block_lanes import blend_block, fill_shapes, lets_through, weigh_block
+from gaussians.raster.cpu.block_lanes import (
+    blend_block,
+    fill_shapes,
+    fill_tile_shapes,
+    lets_through,
+    weigh_block,
+)
 from gaussians.raster.cpu.deal import CHUNK, FIELD_COLOR, ROOM, TERMS, clear_fields, deal, end_lists
 from gaussians.raster.cpu.gradient_lanes import gradient_of
 from gaussians.raster.cpu.lanes import LANES
@@ -31,6 +37,7 @@ from gaussians.raster.cpu.layout import (
     BLOCKS,
     LAST,
     PIXELS,
+    QUARTERS,
     RGB,
     SPAN,
     TILE,
@@ -44,6 +51,7 @@ ZERO, ONE = F32(0.0), F32(1.0)
 T_PLANE, LAST_PLANE = TRANSMITTANCE * PIXELS, LAST * PIXELS
 BEHIND_PLANE, RGB_PLANE = BEHIND * PIXELS, RGB * PIXELS
 OPEN = F32(UNFINISHED)
+SHAPES = BLOCKS // QUARTERS * TERMS * LANES
 
 
 @numba.njit
@@ -119,7 +127,7 @@ def forward_kernel(channels: int) -> Any:
         height, width = alpha.shape
         counter = np.zeros(1, np.int64)
         for _ in numba.prange(n_workers):
-            state, shapes = aligned_floats((RGB + CHANNELS) * PIXELS), aligned_floats(BLOCKS * TERMS * LANES)
+            state, shapes = aligned_floats((RGB + CHANNELS) * PIXELS), aligned_floats(SHAPES)
             fill_shapes(shapes)
             fields = aligned_floats((FIELD_COLOR + CHANNELS) * ROOM)
             clear_fields(CHANNELS, fields)
@@ -185,8 +193,10 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
         height, width = last.shape
         counter = np.zeros(1, np.int64)
         for _ in numba.prange(n_workers):
-            state, shapes = aligned_floats((RGB + CHANNELS) * PIXELS), aligned_floats(BLOCKS * TERMS * LANES)
+            state, shapes = aligned_floats((RGB + CHANNELS) * PIXELS), aligned_floats(SHAPES)
             fill_shapes(shapes)
+            tile_shapes = aligned_floats(QUARTERS * SHAPES)
+            fill_tile_shapes(tile_shapes)
             fields = aligned_floats((FIELD_COLOR + CHANNELS) * ROOM)
             clear_fields(CHANNELS, fields)
             weights = aligned_floats(BLOCKS * ROOM * 2 * LANES)
@@ -225,8 +235,8 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                         slot = np.int64(slots[chunk + entry])
                         if masks[entry] != 0:
                             gradient_of(
-                                CHANNELS, EXTRA, np.int64(masks[entry]), entry, fields, shapes, weights,
-                                counts, state, moments, slot,
+                                CHANNELS, EXTRA, np.int64(masks[entry]), entry, fields, tile_shapes,
+                                weights, counts, state, moments, slot,
                             )  # fmt: skip
                         else:
                             moments[slot, :] = ZERO

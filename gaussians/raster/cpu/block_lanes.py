@@ -22,7 +22,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX, TRANSMITTANCE_MIN
-from gaussians.raster.cpu.deal import CONSTANT, FIELD_COLOR, PLACE, ROOM, TERMS
+from gaussians.raster.cpu.deal import FIELD_COLOR, NEAR, PLACE, ROOM, SQUARES, TERMS
 from gaussians.raster.cpu.lanes import INT64, LANES, Builder, Lanes, Plane, constant, splat
 from gaussians.raster.cpu.layout import (
     BLOCKS,
@@ -33,6 +33,7 @@ from gaussians.raster.cpu.layout import (
     TRANSMITTANCE,
     UNFINISHED,
     block_pixels,
+    quarter_centre,
 )
 from gaussians.raster.cpu.registers import Registers
 
@@ -41,18 +42,35 @@ TURN = 2  # Gaussians in each
 
 @intrinsic
 def fill_shapes(typingctx: Any, shapes: Any) -> Any:
-    """x, y, x², xy and y² of each block's pixels, from the tile's centre: [BLOCKS, TERMS, 16]."""
+    """x, y, x², xy and y² of the pixels of a quarter's blocks, from its centre: [BLOCKS // 4, TERMS, 16]."""
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        plane = Plane.of(context, builder, signature.args[0], args[0])
-        for block in range(BLOCKS):
-            x, y = block_pixels(block)
-            terms = [x, y, *([a * b for a, b in zip(p, q, strict=True)] for p, q in ((x, x), (x, y), (y, y)))]
-            for term, values in enumerate(terms):
-                plane.at((TERMS * block + term) * LANES).store(constant(builder, values))
+        left, top = quarter_centre(0)
+        blocks = [block_pixels(block) for block in range(0, BLOCKS // 2, 2)]
+        centred = [([i - left for i in x], [j - top for j in y]) for x, y in blocks]
+        _store_shapes(builder, Plane.of(context, builder, signature.args[0], args[0]), centred)
         return context.get_dummy_value()
 
     return types.void(shapes), codegen
+
+
+@intrinsic
+def fill_tile_shapes(typingctx: Any, shapes: Any) -> Any:
+    """The same of all blocks, from the tile's centre: [BLOCKS, TERMS, 16]."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        blocks = [block_pixels(block) for block in range(BLOCKS)]
+        _store_shapes(builder, Plane.of(context, builder, signature.args[0], args[0]), blocks)
+        return context.get_dummy_value()
+
+    return types.void(shapes), codegen
+
+
+def _store_shapes(builder: Builder, plane: Plane, blocks: list[tuple[list[float], list[float]]]) -> None:
+    for block, (x, y) in enumerate(blocks):
+        terms = [x, y, *([a * b for a, b in zip(p, q, strict=True)] for p, q in ((x, x), (x, y), (y, y)))]
+        for term, values in enumerate(terms):
+            plane.at((TERMS * block + term) * LANES).store(constant(builder, values))
 
 
 class _Walk:
@@ -62,15 +80,18 @@ class _Walk:
     at ALPHA_MAX at most, for what reaches EXPONENT_MIN; for what doesn't it is nonsense.
     """
 
-    def __init__(self, builder: Builder, fields: Plane, entries: Plane, shapes: Plane) -> None:
-        self.builder, self.fields, self.entries = builder, fields, entries
+    def __init__(self, builder: Builder, fields: Plane, near: Plane, entries: Plane, shapes: Plane) -> None:
+        self.builder, self.fields, self.near, self.entries = builder, fields, near, entries
         self.shapes = [shapes.at(term * LANES).load() for term in range(TERMS)]
         self.kept = Registers(builder)
 
     def entry(self, place: ir.Value, ahead: int) -> Plane:
         """The fields of an entry."""
+        return self.fields.at(self._number(place, ahead))
+
+    def _number(self, place: ir.Value, ahead: int) -> ir.Value:
         number = self.entries.at(self.builder.add(place, INT64(ahead))).scalar()
-        return self.fields.at(self.builder.zext(number, INT64))
+        return self.builder.zext(number, INT64)
 
     def of(self, entry: Plane, field: int) -> Lanes:
         """A field of an entry, in all lanes."""
@@ -86,10 +107,12 @@ class _Walk:
 
     def _look(self, place: ir.Value) -> None:
         for ahead in range(TURN):
-            entry = self.entry(place, ahead)
-            power = self.of(entry, CONSTANT)
-            for term, shape in enumerate(self.shapes):
-                power = self.of(entry, CONSTANT + 1 + term).times_plus(shape, power)
+            number = self._number(place, ahead)
+            near, entry = self.near.at(number), self.fields.at(number)
+            power = self.of(near, 0)
+            factors = [self.of(near, 1), self.of(near, 2), *(self.of(entry, SQUARES + i) for i in range(3))]
+            for factor, shape in zip(factors, self.shapes, strict=True):
+                power = factor.times_plus(shape, power)
             self.kept["next", ahead] = power
 
     def _advance(self, place: ir.Value) -> None:
@@ -106,7 +129,12 @@ def _block(context: Any, builder: Builder, signature: Any, args: Any, first: int
     planes = [Plane.of(context, builder, signature.args[first + i], args[first + i]) for i in range(1, 5)]
     fields, lists, shapes, state = planes
     entries = lists.at(builder.mul(block, INT64(ROOM)))
-    walk = _Walk(builder, fields, entries, shapes.at(builder.mul(block, INT64(TERMS * LANES))))
+    # Blocks go by pairs of rows, then by halves: eight to the tile's upper half, four to a quarter.
+    lower, right = builder.lshr(block, INT64(3)), builder.and_(block, INT64(1))
+    quarter = builder.add(builder.mul(lower, INT64(2)), right)
+    pair_of_rows = builder.and_(builder.lshr(block, INT64(1)), INT64(3))
+    near = fields.at(builder.mul(quarter, INT64(NEAR * ROOM)))
+    walk = _Walk(builder, fields, near, entries, shapes.at(builder.mul(pair_of_rows, INT64(TERMS * LANES))))
     return state.at(builder.mul(block, INT64(LANES))), walk
 
 

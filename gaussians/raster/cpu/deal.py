@@ -1,9 +1,11 @@
 """Gaussians of a tile's list, sixteen at a time, taken apart and dealt to the blocks that they reach.
 
-With its origin in the tile's centre, the exponent of alpha is a polynomial of x, y, x², xy and y², and these
-are the same for a block in every tile. So what blending needs of a Gaussian are six coefficients; all other
-arithmetic is done here, once for a tile, with a Gaussian in each lane. A block's list then holds only those
-that reach alpha 1/255 somewhere in it.
+The exponent of alpha is a polynomial of x, y, x², xy and y², and from a fixed origin these are the same for a
+block in every tile. So what blending needs of a Gaussian are six coefficients; all other arithmetic is done
+here, once for a tile, with a Gaussian in each lane. The origin is the centre of a quarter of the tile: from
+farther away, the terms of a small Gaussian's exponent are larger, and rounding tells. Then the constant and
+the coefficients of x and y are a quarter's own. A block's list holds only those that reach alpha 1/255
+somewhere in it.
 """
 
 # pyright: reportIndexIssue=false, reportCallIssue=false
@@ -35,6 +37,7 @@ from gaussians.raster.cpu.layout import (
     EXPONENT_MIN,
     LOG_OPACITY,
     PACKED,
+    QUARTERS,
     SPAN,
     A,
     B,
@@ -42,15 +45,18 @@ from gaussians.raster.cpu.layout import (
     X,
     Y,
     block_pixels,
+    quarter_centre,
 )
 
 CHUNK = 128  # places of a tile's list that are dealt before they are blended
 ROOM = CHUNK + LANES  # of a field, and of a block's list: sixteen are written at once
 
-# Fields of a chunk's Gaussians, ROOM floats each: the polynomial's coefficients, the place in the tile's
-# list, the centre, colours.
-CONSTANT, PLACE, CENTRE_X, CENTRE_Y, FIELD_COLOR = 0, 6, 7, 8, 9
-TERMS = 5  # fields of x, y, x², xy and y² follow the constant's
+# Fields of a chunk's Gaussians, ROOM floats each: the polynomial's coefficients, those of 1, x and y for each
+# quarter, and those of x², xy and y²; the place in the tile's list; the centre; colours.
+NEAR = 3  # of a quarter
+SQUARES = QUARTERS * NEAR
+PLACE, CENTRE_X, CENTRE_Y, FIELD_COLOR = SQUARES + 3, SQUARES + 4, SQUARES + 5, SQUARES + 6
+TERMS = 5  # x, y, x², xy and y²
 NOBODY = CHUNK  # an entry that is never drawn, to end lists with
 _NEVER = -1000.0  # its exponent
 _SLACK = 0.01  # of the exponent, so that rounding keeps no block from a Gaussian that is drawn in it
@@ -65,7 +71,8 @@ def clear_fields(typingctx: Any, channels: Any, fields: Any) -> Any:
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         plane = Plane.of(context, builder, signature.args[1], args[1])
         for field in range(count):
-            plane.at(field * ROOM + NOBODY).store(constant(builder, 0.0 if field else _NEVER))
+            is_constant = field < SQUARES and field % NEAR == 0
+            plane.at(field * ROOM + NOBODY).store(constant(builder, _NEVER if is_constant else 0.0))
         return context.get_dummy_value()
 
     return types.void(channels, fields), codegen
@@ -103,9 +110,7 @@ def deal(
         a, b, c, level = columns[A], columns[B], columns[C], columns[LOG_OPACITY]
         place = splat(builder, builder.sitofp(builder.sub(first, begin), FLOAT))
         values = [
-            level + u * (a * u + b * v) + c * v * v,
-            -(2.0 * (a * u) + b * v),
-            -(2.0 * (c * v) + b * u),
+            *(value for quarter in range(QUARTERS) for value in _near(u, v, a, b, c, level, quarter)),
             a,
             b,
             c,
@@ -161,6 +166,14 @@ def _gathered(
         number = builder.sext(members.at(place).scalar(), INT64)
         rows.append(gaussians.at(builder.mul(number, INT64(PACKED))).load())
     return transposed(rows)
+
+
+def _near(u: Lanes, v: Lanes, a: Lanes, b: Lanes, c: Lanes, level: Lanes, quarter: int) -> list[Lanes]:
+    """The exponent's coefficients of 1, x and y, from the centre of a quarter; u and v from the tile's."""
+    x, y = quarter_centre(quarter)
+    u, v = u - x, v - y
+    au, cv = a * u, c * v
+    return [level + u * (au + b * v) + cv * v, -(2.0 * au + b * v), -(2.0 * cv + b * u)]
 
 
 def _reached(builder: Builder, u: Lanes, v: Lanes, a: Lanes, b: Lanes, c: Lanes, level: Lanes) -> list[Lanes]:

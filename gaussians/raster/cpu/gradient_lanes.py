@@ -10,7 +10,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX
-from gaussians.raster.cpu.deal import CENTRE_X, CENTRE_Y, CONSTANT, FIELD_COLOR, ROOM, TERMS
+from gaussians.raster.cpu.deal import CENTRE_X, CENTRE_Y, FIELD_COLOR, ROOM, SQUARES, TERMS
 from gaussians.raster.cpu.lanes import INT, INT64, LANES, Builder, Lanes, Plane, constant, splat, totals
 from gaussians.raster.cpu.layout import BEHIND, MOMENTS, PIXELS, RGB
 from gaussians.raster.cpu.registers import Sums
@@ -29,7 +29,7 @@ def gradient_of(
         channels: a constant. extra: a constant that says what EXTRA_X and EXTRA_Y are: "absgrad" for
             Σ |2-D gradient| / log2 e, "count" for the number of pixels drawn and 0, "" for zeros.
         mask: of blocks, not 0. entry: the Gaussian's number in the fields.
-        fields, shapes, weights: as from `deal`, `fill_shapes` and `weigh_block`.
+        fields, shapes, weights: as from `deal`, `fill_tile_shapes` and `weigh_block`.
         left [BLOCKS] int64: how many entries of each block are left, changed.
         state [RGB + channels, PIXELS]: BEHIND, changed, and the gradient of colours.
         moments [M, 16], slot: the row that is written.
@@ -73,10 +73,10 @@ def gradient_of(
         for term, shape in enumerate(own):
             sums.add_product(1 + term, v_power, shape)
         if kind == "absgrad":
-            x, y = own[:2]
-            kx, ky, kxx, kxy, kyy = (of(CONSTANT + 1 + term) for term in range(TERMS))
-            sums.add(_EXTRA, abs(v_power * kxy.times_plus(y, (kxx * 2.0).times_plus(x, kx))))
-            sums.add(_EXTRA + 1, abs(v_power * (kyy * 2.0).times_plus(y, kxy.times_plus(x, ky))))
+            dx, dy = own[0] - of(CENTRE_X), own[1] - of(CENTRE_Y)
+            a, b, c = (of(SQUARES + term) for term in range(3))
+            sums.add(_EXTRA, abs(v_power * b.times_plus(dy, (a * 2.0) * dx)))
+            sums.add(_EXTRA + 1, abs(v_power * b.times_plus(dx, (c * 2.0) * dy)))
         elif kind == "count":
             sums.add(_EXTRA, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
         builder.cbranch(builder.icmp_unsigned("!=", builder.load(rest), INT(0)), loop, after)

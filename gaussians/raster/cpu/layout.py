@@ -14,6 +14,7 @@ TILE = TILE_SIZE
 PIXELS = TILE * TILE
 SPAN = LANES // 2  # columns of a block
 BLOCKS = PIXELS // LANES
+QUARTERS = 4  # of a tile, as halves by halves
 CENTRE = TILE / 2  # kernels count pixels from a tile's centre
 EXPONENT_MIN = math.log2(ALPHA_MIN)
 
@@ -37,3 +38,8 @@ def block_pixels(block: int) -> tuple[list[float], list[float]]:
     """x and y of the centres of a block's pixels, from the tile's centre."""
     left, top = SPAN * (block % 2) + 0.5 - CENTRE, 2 * (block // 2) + 0.5 - CENTRE
     return [left + lane % SPAN for lane in range(LANES)], [top + lane // SPAN for lane in range(LANES)]
+
+
+def quarter_centre(quarter: int) -> tuple[float, float]:
+    """x and y of a quarter's centre, from the tile's."""
+    return SPAN * (quarter % 2) + (SPAN - TILE) / 2, SPAN * (quarter // 2) + (SPAN - TILE) / 2
