@@ -11,8 +11,8 @@ __version__ = "0.1.0"
 # other one needs: measured with both cores busy elsewhere, sorting took 0.8 ms instead of 147 ms. The
 # libraries read this when they are loaded, so it is set before any is.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Some ten microseconds of it pay: steps of small models take a quarter less time on an idle machine. What
-# that costs beside a busy program, and the window: docs/performance.md. (GNU's library alone reads this.)
+# Some ten microseconds of it pay on an idle machine: where OpenMP ran the kernels, steps of small models took
+# a quarter less time than with none. (GNU's library alone reads this.)
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 keep_freed_memory()

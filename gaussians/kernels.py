@@ -48,7 +48,7 @@ def _load_tbb() -> None:
     for file in files:
         if file.name in ("libtbb.so.12", "tbb12.dll"):
             with contextlib.suppress(OSError):
-                ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
+                ctypes.CDLL(str(file.locate()))
 
 
 _load_tbb()

@@ -1,10 +1,10 @@
 """Pictures for the window beside training on a GPU: on a stream that yields to training's.
 
-The host asks for a picture and goes on with training; the pixels arrive when the GPU has had time for them.
-On the CPU all this is nothing: a picture is there when it was asked for.
+The host still waits where gsplat asks how many intersections there are; sorting, blending and the pixels'
+way to the CPU go on beside training. On the CPU all this is nothing: a picture is there when asked for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,10 +14,6 @@ from torch import Tensor
 from gaussians.model import Gaussians
 
 _FIRST, _LAST = -1, 0  # CUDA's priorities: the lower goes first
-
-Sheltered = Callable[[Gaussians, bool], Gaussians]
-"""From Gaussians to such as stay as they are now while they are looked at. The second argument: whether
-training is about to change them."""
 
 
 def go_first(device: torch.device) -> None:
@@ -31,25 +27,64 @@ class Arriving:
 
     Args:
         image: on any device.
+        began: what was recorded when rendering it began; None: it is there.
     """
 
-    def __init__(self, image: Tensor) -> None:
-        self._host, self._event = image, None
-        if image.device.type == "cuda":
+    def __init__(self, image: Tensor, began: torch.cuda.Event | None = None) -> None:
+        self._host, self._began, self._ended = image, began, None
+        if began is not None:
             self._host = torch.empty(image.shape, dtype=image.dtype, pin_memory=True)
             self._host.copy_(image, non_blocking=True)
-            self._event = torch.cuda.Event()
-            self._event.record()
+            self._ended = torch.cuda.Event(enable_timing=True)
+            self._ended.record()
 
     def is_here(self) -> bool:
         """Whether `pixels` need not wait."""
-        return self._event is None or self._event.query()
+        return self._ended is None or self._ended.query()
 
     def pixels(self) -> np.ndarray:
         """The image, once it has arrived."""
-        if self._event is not None:
-            self._event.synchronize()
+        if self._ended is not None:
+            self._ended.synchronize()
         return self._host.numpy()
+
+    def seconds(self) -> float | None:
+        """What it took the GPU, once it has arrived; None: no GPU took part."""
+        if self._began is None or self._ended is None:
+            return None
+        return self._began.elapsed_time(self._ended) / 1000
+
+
+class Sitting:
+    """What pictures need while they are rendered.
+
+    Args:
+        aside: the stream they are rendered on; None: on the CPU.
+        changing: Gaussians that training is about to change, and a copy of them.
+    """
+
+    def __init__(
+        self, aside: torch.cuda.Stream | None, changing: tuple[Gaussians, Gaussians] | None = None
+    ) -> None:
+        self._aside, self._changing = aside, changing
+        self._began: torch.cuda.Event | None = None
+        if aside is not None:
+            self._began = torch.cuda.Event(enable_timing=True)
+            self._began.record(aside)
+
+    def sheltered(self, gaussians: Gaussians) -> Gaussians:
+        """The same Gaussians, such as stay as they are while they are looked at."""
+        if self._aside is None:
+            return gaussians
+        if self._changing is not None and gaussians.means is self._changing[0].means:
+            gaussians = self._changing[1]
+        for tensor in gaussians.tensors().values():
+            tensor.record_stream(self._aside)  # nobody gets its memory before that is done
+        return gaussians
+
+    def arriving(self, image: Tensor) -> Arriving:
+        """An image, sent on its way."""
+        return Arriving(image, self._began)
 
 
 class Aside:
@@ -64,24 +99,18 @@ class Aside:
         self._stream: torch.cuda.Stream | None = None
 
     @contextmanager
-    def rendering(self) -> Iterator[Sheltered]:
-        """What is asked of the GPU within comes after all that was asked before, and beside what follows."""
+    def rendering(self, changing: Gaussians | None) -> Iterator[Sitting]:
+        """What is asked of the GPU within comes after all that was asked before, and beside what follows.
+
+        Args:
+            changing: to be looked at, but about to be changed by training, which does not wait; None: none.
+        """
         if self._device.type != "cuda":
-            yield lambda gaussians, changes: gaussians
+            yield Sitting(None)
             return
         if self._stream is None:
             self._stream = torch.cuda.Stream(self._device, priority=_LAST)
-        aside, training = self._stream, torch.cuda.current_stream(self._device)
-
-        def sheltered(gaussians: Gaussians, changes: bool) -> Gaussians:
-            if changes:
-                gaussians = gaussians.detached()
-                training.wait_stream(aside)  # for all before and the copy, and no longer
-                return gaussians
-            for tensor in gaussians.tensors().values():
-                tensor.record_stream(aside)  # so that nobody gets its memory while it is looked at
-            return gaussians
-
-        aside.wait_stream(training)
-        with torch.cuda.stream(aside):
-            yield sheltered
+        pair = None if changing is None else (changing, changing.detached())
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._stream):
+            yield Sitting(self._stream, pair)

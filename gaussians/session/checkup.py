@@ -138,7 +138,7 @@ def _gsplat_is_compiled() -> bool:
 def _numba(version: str, layer: str) -> Finding:
     found = f"{version}, threads by {layer}"
     if layer == "workqueue":
-        advice = "pip install tbb, or install libgomp (OpenMP): then window and training may render at once"
+        advice = "install libgomp (OpenMP; libomp on macOS): then window and training may render at once"
         return Finding("Numba", "note", found, advice)
     return Finding("Numba", "ok", found)
 

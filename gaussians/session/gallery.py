@@ -14,7 +14,7 @@ from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.errors import RecipeError
 from gaussians.model import Gaussians
 from gaussians.scene import Scene, View
-from gaussians.session.aside import Arriving, Aside, Sheltered
+from gaussians.session.aside import Arriving, Aside, Sitting
 from gaussians.session.heat import heat_colors
 from gaussians.session.history import HISTORY, History, history_step
 from gaussians.session.live import Live
@@ -72,6 +72,10 @@ class Developing:
     def picture(self) -> Picture:
         """The picture, once it is done."""
         return self._make(_NONE if self._arriving is None else self._arriving.pixels())
+
+    def seconds(self) -> float | None:
+        """What it took a GPU, once it is done; None: no GPU took part."""
+        return None if self._arriving is None else self._arriving.seconds()
 
 
 class Gallery:
@@ -179,16 +183,18 @@ class Gallery:
                 raise KeyError(PHOTO)
             return Developing(None, lambda _: Picture(photo.image, 0))
         counts, live = self.counts(), self.live()
-        with self._aside.rendering() as sheltered:
+        parts = self._present() if model in (ENSEMBLE, DISAGREEMENT) else [model]
+        changing = live.gaussians if live is not None and live.model in parts else None
+        with self._aside.rendering(changing) as sitting:
             if model == DISAGREEMENT:
-                return self._disagreement(camera, counts[DISAGREEMENT], sheltered)
+                return self._disagreement(camera, counts[DISAGREEMENT], sitting)
             if model == ENSEMBLE:
-                shares = label_shares({name: self.weights.get(name, 1.0) for name in self._present()})
-                images = [share * self._render(name, camera, sheltered) for name, share in shares.items()]
+                shares = label_shares({name: self.weights.get(name, 1.0) for name in parts})
+                images = [share * self._render(name, camera, sitting) for name, share in shares.items()]
                 image, count = torch.stack(images).sum(dim=0), counts[ENSEMBLE]
             else:
-                image, count = self._render(model, camera, sheltered), len(self.gaussians(model))
-            arriving = Arriving(image)
+                image, count = self._render(model, camera, sitting), len(self.gaussians(model))
+            arriving = sitting.arriving(image)
         extra = {"step": live.step} if live is not None and live.model == model else {}
 
         def picture(pixels: np.ndarray) -> Picture:
@@ -201,29 +207,28 @@ class Gallery:
         counts = self.counts()
         return [name for name in self.teachers if name in counts]
 
-    def _render(self, model: str, camera: Camera, sheltered: Sheltered) -> Tensor:
+    def _render(self, model: str, camera: Camera, sitting: Sitting) -> Tensor:
         """[H, W, 3]; kept for the next one who wants the same, as the ensemble does of each teacher."""
         key = (self.version(model, None), _identity(camera))
         known = self._renders.get(model)
         if known is not None and known[0] == key:
             return known[1]
-        live = self.live()
-        gaussians = sheltered(self.gaussians(model), live is not None and live.model == model)
+        gaussians = sitting.sheltered(self.gaussians(model))
         image = render_view(gaussians, camera, self._background, self.device)
         if model in self.teachers:
             self._renders[model] = (key, image)
         return image
 
-    def _disagreement(self, camera: Camera, count: int, sheltered: Sheltered) -> Developing:
+    def _disagreement(self, camera: Camera, count: int, sitting: Sitting) -> Developing:
         """The teachers' standard deviation per pixel, the mean of the channels', in colour."""
-        renders = torch.stack([self._render(name, camera, sheltered) for name in self._present()])
+        renders = torch.stack([self._render(name, camera, sitting) for name in self._present()])
 
         def picture(spread: np.ndarray) -> Picture:
             scale = max(_LEAST_SCALE, float(np.percentile(spread, _PERCENTILE)))
             extra = {"scale": scale, "mean": float(spread.mean())}
             return Picture(heat_colors(spread / scale), count, None, extra)
 
-        return Developing(Arriving(renders.std(dim=0, correction=0).mean(dim=-1)), picture)
+        return Developing(sitting.arriving(renders.std(dim=0, correction=0).mean(dim=-1)), picture)
 
     def _placed_photo(self, camera: Camera, dataset: str | None) -> PlacedPhoto | None:
         view = self._views.get(dataset or "")

@@ -8,6 +8,8 @@ from gaussians.session.gallery import Developing, Gallery
 from gaussians.session.messages import Frame, Look
 from gaussians.session.preview import Previews, Shot
 
+_LONGEST = 0.2  # seconds after which a frame is waited for, whatever else there is to do
+
 
 @dataclass(frozen=True, eq=False)
 class _Begun:
@@ -51,27 +53,36 @@ class Painter:
         """Of the time, that frames may take while the user moves."""
         self._previews.share = share
 
-    def paint(self, training: bool) -> bool:
+    def paint(self, training: bool, waits: bool | None = None) -> bool:
         """Render a frame, if one is due, or deliver the one that is being rendered.
 
         Args:
-            training: only if that has had its share; and nobody waits for what is not done yet.
+            training: only if that has had its share.
+            waits: for a frame to be done. None: unless there is training to go on with meanwhile.
 
         Returns:
             Whether there was something to do.
         """
-        if self._begun is None:
-            shot = self._previews.next(self._version, time.perf_counter(), training)
-            if shot is None:
-                return False
-            self._attempt(shot, lambda: self._begin(shot))
         begun = self._begun
-        if begun is None:
-            return True  # it can't be rendered
-        if training and not begun.developing.is_done():
+        shot = (
+            self._previews.next(self._version, time.perf_counter(), training) if begun is None else begun.shot
+        )
+        if shot is None:
             return False
-        self._begun = None
-        self._attempt(begun.shot, lambda: self._finish(begun))
+        try:
+            begun = self._begun = begun or self._begin(shot)
+            waits = not training if waits is None else waits
+            overdue = time.perf_counter() - begun.at > _LONGEST
+            if not (waits or overdue or begun.developing.is_done()):
+                return False
+            self._begun = None
+            self._finish(begun)
+        except Exception as error:  # whatever goes wrong, the window lives on
+            self._begun = None
+            self._previews.failed(shot)
+            if (shot.model, type(error)) not in self._told:
+                self._told.add((shot.model, type(error)))
+                self._fail(shot.model, error)
         return True
 
     def patience(self) -> float | None:
@@ -82,28 +93,21 @@ class Painter:
         look = self._previews.newest
         return None if self.gallery is None or look is None else self.gallery.version(model, look.dataset)
 
-    def _attempt(self, shot: Shot, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:  # whatever goes wrong, the window lives on
-            self._previews.failed(shot)
-            if (shot.model, type(error)) not in self._told:
-                self._told.add((shot.model, type(error)))
-                self._fail(shot.model, error)
-
-    def _begin(self, shot: Shot) -> None:
+    def _begin(self, shot: Shot) -> _Begun:
         look, began = self._previews.newest, time.perf_counter()
         assert self.gallery is not None
         assert look is not None
         developing = self.gallery.begin(shot.model, shot.camera, look.dataset)
-        self._begun = _Begun(shot, developing, began, time.perf_counter() - began)
+        return _Begun(shot, developing, began, time.perf_counter() - began)
 
     def _finish(self, begun: _Begun) -> None:
+        """Deliver the frame, once it is done."""
         shot, resumed = begun.shot, time.perf_counter()
         picture = begun.developing.picture()
         now = time.perf_counter()
-        taken = now - begun.at
-        self._previews.done(shot, taken, now, spent=begun.spent + now - resumed)
+        taken, spent = now - begun.at, begun.spent + now - resumed
+        # What it takes by itself: steps of training that came between don't get shorter with the image.
+        self._previews.done(shot, begun.developing.seconds() or taken, now, spent)
         self._deliver(
             Frame(
                 cell=shot.cell,

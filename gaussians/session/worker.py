@@ -85,7 +85,10 @@ class Worker(CommandThread):
 
     def _work(self) -> None:
         behind_the_window()
-        go_first(self._device)
+        try:
+            go_first(self._device)
+        except Exception as error:  # the first who needs the GPU will hear of it again
+            self._tell_once("The GPU does not answer", error)
         super()._work()
 
     def _turn(self, timeout: float | None) -> float | None:
@@ -278,10 +281,10 @@ class Worker(CommandThread):
     def _live(self) -> Live | None:
         return None if self._training is None else self._training.run.live
 
-    def _paint(self, training: bool) -> bool:
+    def _paint(self, training: bool, waits: bool | None = None) -> bool:
         """Render a frame, if one is due; whether it was. Training goes on without, if that goes wrong."""
         try:
-            return self._painter.paint(training)
+            return self._painter.paint(training, waits)
         except Exception as error:
             self._tell_once("The images can't be shown", error)
             return False
@@ -294,7 +297,7 @@ class Worker(CommandThread):
         look = self._inbox.newest_look()
         if look is not None:
             self._painter.look(look)
-        self._paint(training=True)
+        self._paint(training=True, waits=True)
 
     def _log(self, line: dict[str, Any]) -> None:
         self._outbox.put(MetricsLogged((line,)))

@@ -71,6 +71,7 @@ class Recorder:
         self._refused: set[Kind] = set()
         # Recordings share their memory, which is there for as long as one of them is: hence the last one.
         self._last: Recording | None = None
+        self._stream = _recording_stream(background.device)
         self._margin = _MARGIN
         self._works = True
 
@@ -136,7 +137,7 @@ class Recorder:
             return None
         before = None if self._last is None else self._last.keeper
         recording = Recording(
-            kind, self._parameters, self._background, self._refinement, targets, room, before
+            kind, self._parameters, self._background, self._refinement, targets, room, self._stream, before
         )
         self._recordings[kind] = self._last = recording
         return recording
@@ -149,6 +150,13 @@ class Recorder:
         cameras = self._cameras.some(_SURVEYED, binning, kind.width, kind.height)
         counts = [cuda.intersection_count(*shown, **camera) for camera in cameras]
         return 4096 + int(self._margin * int(torch.stack(counts).max()))
+
+
+def _recording_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Where steps are recorded; what is recorded keeps the priority that it is asked for with."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.Stream(device, priority=torch.cuda.current_stream(device).priority)
 
 
 def _tensors(parameters: Parameters) -> Sequence[Tensor]:

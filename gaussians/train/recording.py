@@ -41,8 +41,9 @@ class Kind(NamedTuple):
 class Recording:
     """A step that can be repeated: the first time it is taken as it is, the second time recorded.
 
-    It uses the memory of the one `before` it, if any. As each step begins with what lies elsewhere,
-    recordings may follow one another in any order, if what one came to is looked at before the next.
+    It uses the memory of the one `before` it, if any, which was on the same `stream` (None: there is no GPU).
+    As each step begins with what lies elsewhere, recordings may follow one another in any order, if what one
+    came to is looked at before the next.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Recording:
         refinement: Refinement | None,
         targets: ColorTargets,
         room: int,
+        stream: torch.cuda.Stream | None,
         before: "Recording | None",
     ) -> None:
         device = background.device
@@ -71,10 +73,7 @@ class Recording:
         self._optimizers: list[FusedAdam] = [parameters.adam(name) for name in moving]
         self._factors = torch.empty(len(moving), 2, device=device)
         self._most = torch.zeros((), dtype=torch.int32, device=device)
-        self._stream = None
-        if device.type == "cuda":  # what is recorded keeps the priority that it was asked for with
-            priority = torch.cuda.current_stream(device).priority
-            self._stream = torch.cuda.Stream(device, priority=priority)
+        self._stream = stream
         self._graph: torch.cuda.CUDAGraph | None = None
         self._before = before  # until this one is recorded, see `Recorder`
         self._outcome: Outcome | None = None

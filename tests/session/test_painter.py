@@ -1,5 +1,7 @@
 """The painter, with pictures that take as long as the test says: nobody waits for them while training."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,9 @@ class Slow:
 
     def is_done(self) -> bool:
         return self.done
+
+    def seconds(self) -> float | None:
+        return None
 
     def picture(self) -> Picture:
         self.waited = not self.done
@@ -76,6 +81,35 @@ def test_one_picture_at_a_time(window: Window):
     for _ in range(3):
         window.painter.paint(training=True)
     assert [slow.model for slow in window.gallery.begun] == ["student"]
+
+
+def test_in_work_that_only_breathes_each_breath_brings_a_picture(window: Window):
+    window.painter.look(LOOK)
+    assert window.painter.paint(training=True, waits=True)
+    assert (window.cells, window.gallery.begun[0].waited) == (["left"], True)
+
+
+def test_what_takes_too_long_is_waited_for(window: Window, monkeypatch: pytest.MonkeyPatch):
+    window.painter.look(LOOK)
+    assert not window.painter.paint(training=True)
+    begun, real = time.perf_counter(), time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: real() + 0.25)
+    assert window.painter.paint(training=True)
+    assert (window.cells, window.gallery.begun[0].waited) == (["left"], True)
+    assert window.frames[0].seconds >= 0.25 - (real() - begun)
+
+
+def test_training_pays_for_what_it_missed_alone(window: Window, monkeypatch: pytest.MonkeyPatch):
+    window.painter.look(LOOK)
+    real, later = time.perf_counter, [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: real() + later[0])
+    window.painter.paint(training=True)
+    later[0] = 0.15  # a step of training, in which the picture is done
+    window.gallery.begun[0].done = True
+    window.painter.paint(training=True)
+    assert window.cells == ["left"]
+    window.painter.paint(training=True)
+    assert len(window.gallery.begun) == 2, "there is credit left for the next"
 
 
 def test_what_was_begun_is_waited_for_when_nothing_trains(window: Window):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gaussians.train.binning_kernels import as_floats
 from gaussians.train.losses import color_loss, color_losses, plain_color_losses, ssim
 
 SIZES = [(1, 1), (1, 40), (5, 3), (11, 11), (16, 33), (37, 50), (70, 20)]
@@ -250,3 +251,10 @@ def test_cuda_agrees_with_the_kernels() -> None:
     assert on_gpu.grad is not None
     assert gpu.total.item() == pytest.approx(cpu.total.item(), abs=1e-5)
     assert (on_gpu.grad.cpu() - on_cpu.grad).abs().max() <= 1e-3 * on_cpu.grad.abs().max()
+
+
+def test_bytes_become_the_floats_that_pytorch_makes_of_them() -> None:
+    image = torch.arange(256, dtype=torch.uint8).reshape(2, 128)
+    out = np.empty((2, 128), np.float32)
+    as_floats(image.numpy(), out)
+    assert torch.equal(torch.from_numpy(out), image.float().div_(255))
