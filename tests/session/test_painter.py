@@ -100,6 +100,7 @@ def test_what_takes_too_long_is_waited_for(window: Window, monkeypatch: pytest.M
 
 
 def test_training_pays_for_what_it_missed_alone(window: Window, monkeypatch: pytest.MonkeyPatch):
+    window.painter.share(0.1)
     window.painter.look(LOOK)
     real, later = time.perf_counter, [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: real() + later[0])
