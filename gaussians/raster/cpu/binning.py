@@ -127,17 +127,25 @@ def fill_tiles(order, rectangles, offsets, tiles_x, tiles_y, n_workers, starts, 
     """
     count, tiles = rectangles.shape[0], tiles_x * tiles_y
     cursor = np.zeros((n_workers, tiles), np.int64)
+    # Of each Gaussian, near to far: its place, first slot, first tile, columns of tiles and how many tiles.
+    found = np.empty((count, 5), np.int32)
     for worker in numba.prange(n_workers):
-        for rank in range(count * worker // n_workers, count * (worker + 1) // n_workers):
+        begin, end = count * worker // n_workers, count * (worker + 1) // n_workers
+        for rank in range(begin, end):  # nothing else in this loop, so that its reads don't wait for each other
             v = order[rank]
-            x0, x1 = np.int64(rectangles[v, 0]), np.int64(rectangles[v, 2])
-            tile, x = np.int64(rectangles[v, 1]) * tiles_x + x0, x0
-            for _ in range(offsets[v + 1] - offsets[v]):
+            x0 = rectangles[v, 0]
+            found[rank, 0], found[rank, 1] = v, offsets[v]
+            found[rank, 2] = rectangles[v, 1] * tiles_x + x0
+            found[rank, 3], found[rank, 4] = rectangles[v, 2] - x0, offsets[v + 1] - offsets[v]
+        for rank in range(begin, end):
+            wide = np.int64(found[rank, 3])
+            tile, x = np.int64(found[rank, 2]), np.int64(0)
+            for _ in range(found[rank, 4]):
                 cursor[worker, tile] += 1
                 # Row by row in one loop, whose end alone has to be guessed.
-                wraps = x + 1 == x1
-                tile += 1 + wraps * (tiles_x - x1 + x0)
-                x = x0 if wraps else x + 1
+                wraps = x + 1 == wide
+                tile += 1 + wraps * (tiles_x - wide)
+                x = 0 if wraps else x + 1
     total = 0
     for tile in range(tiles):
         starts[tile] = total
@@ -148,13 +156,13 @@ def fill_tiles(order, rectangles, offsets, tiles_x, tiles_y, n_workers, starts, 
     starts[tiles] = total
     for worker in numba.prange(n_workers):
         for rank in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            v = order[rank]
-            x0, x1 = np.int64(rectangles[v, 0]), np.int64(rectangles[v, 2])
-            tile, x = np.int64(rectangles[v, 1]) * tiles_x + x0, x0
-            for slot in range(offsets[v], offsets[v + 1]):
+            v, slot, wide = found[rank, 0], found[rank, 1], np.int64(found[rank, 3])
+            tile, x = np.int64(found[rank, 2]), np.int64(0)
+            for _ in range(found[rank, 4]):
                 place = cursor[worker, tile]
                 cursor[worker, tile] = place + 1
                 members[place], slots[place] = v, slot
-                wraps = x + 1 == x1
-                tile += 1 + wraps * (tiles_x - x1 + x0)
-                x = x0 if wraps else x + 1
+                slot += 1
+                wraps = x + 1 == wide
+                tile += 1 + wraps * (tiles_x - wide)
+                x = 0 if wraps else x + 1
