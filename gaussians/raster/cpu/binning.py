@@ -131,7 +131,7 @@ def fill_tiles(order, rectangles, offsets, tiles_x, tiles_y, n_workers, starts, 
     found = np.empty((count, 5), np.int32)
     for worker in numba.prange(n_workers):
         begin, end = count * worker // n_workers, count * (worker + 1) // n_workers
-        for rank in range(begin, end):  # nothing else in this loop, so that its reads don't wait for each other
+        for rank in range(begin, end):  # nothing else in this loop: its reads don't wait for each other
             v = order[rank]
             x0 = rectangles[v, 0]
             found[rank, 0], found[rank, 1] = v, offsets[v]
