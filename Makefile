@@ -9,16 +9,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
+TESTERS ?= 2
 
 .PHONY: run test test-long check demo clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python main.py $(ARGS)
 
-# Tests keep one core busy for most of the time: the checks run on another, and are told at the end.
+# A process that tests keeps one core busy for most of the time, so there are two, each with files of its own and the
+# windows' in one. The checks run beside them, and are told at the end.
 test: $(VENV)/test.stamp
 	@$(MAKE) --no-print-directory check >$(VENV)/check.log 2>&1 & checks=$$!; \
-	$(BIN)/python -m pytest -m "not slow" $(ARGS); tests=$$?; \
+	$(BIN)/python -m pytest -m "not slow" -n $(TESTERS) --dist loadgroup --no-loadscope-reorder $(ARGS); tests=$$?; \
 	wait $$checks; checked=$$?; cat $(VENV)/check.log; \
 	exit $$((tests || checked))
 

@@ -21,6 +21,17 @@ def pytest_sessionstart() -> None:
     compile_apart(lambda _: None)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes test, one of them has all windows, from the start; else a file is one's."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    items.sort(key=lambda item: "gui" not in item.path.parts)
+    for item in items:
+        group = "windows" if "gui" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def whole_floats() -> Iterator[None]:
     """Training has the processor flush denormal numbers; the tests after it start without."""
