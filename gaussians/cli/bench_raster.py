@@ -16,7 +16,7 @@ from gaussians.raster.cpu.functions import Bins, Blend, Lens, Project, empty_lig
 from gaussians.raster.cpu.layout import PACKED
 
 LIMITS = (0.01, 1e10, 0.3)  # near, far, eps2d: rasterize's defaults
-# Vector instructions of the forward kernel on 2 x 8 pixels, without loads and stores, see block_lanes.py:
+# Vector instructions of the forward kernel on 4 x 4 pixels, without loads and stores, see block_lanes.py:
 # exponent 5, 2^x 11, clamp and threshold 2, weight and transmittance 2, stop 1, colours 3.
 FORWARD_INSTRUCTIONS = 24
 

@@ -15,7 +15,7 @@ from gaussians.raster.cpu.layout import BLOCKS, TILE
 def evaluations(bins: Bins, packed: np.ndarray, last: np.ndarray) -> tuple[int, int]:
     """Pixels evaluated by the forward and by the backward kernel, over all tiles and Gaussians.
 
-    Whole blocks of 2 x 8 pixels, also where they reach beyond the image: what is executed, not what is seen.
+    Whole blocks of 4 x 4 pixels, also where they reach beyond the image: what is executed, not what is seen.
     Both end early where nothing shines through any more: forward after the chunk of a tile's list in which
     its last pixel is finished, backward before the first Gaussian that no pixel takes part in.
 

@@ -111,7 +111,7 @@ def test_the_polynomial_is_the_exponent() -> None:
     begin, end = bins.starts[tile], bins.starts[tile + 1]
     fields = dealt(packed, bins.members, begin, end, left, top)[0]
     x, y = np.array([block_pixels(block) for block in range(BLOCKS)]).transpose(1, 0, 2)
-    quarters = [2 * (block // 8) + block % 2 for block in range(BLOCKS)]
+    quarters = [block // 4 for block in range(BLOCKS)]
     x, y = np.stack([x, y]) - np.array([quarter_centre(quarter) for quarter in quarters]).T[..., None]
     assert max(np.abs(x).max(), np.abs(y).max()) == 3.5
     for entry, member in enumerate(bins.members[begin : begin + CHUNK]):
@@ -124,7 +124,7 @@ def test_the_polynomial_is_the_exponent() -> None:
         assert np.abs(power - truth)[near].max(initial=0) < 2e-4
 
 
-def test_a_tile_has_a_place_for_each_pixel_and_a_block_for_two_rows_of_eight() -> None:
+def test_a_tile_has_a_place_for_each_pixel_and_a_block_for_four_rows_of_four() -> None:
     places = np.array([[pixel(j, i) for i in range(TILE_SIZE)] for j in range(TILE_SIZE)])
     assert sorted(places.ravel()) == list(range(TILE_SIZE**2))
     for block in range(BLOCKS):

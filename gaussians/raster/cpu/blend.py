@@ -1,7 +1,7 @@
 """Alpha blending of sorted 2-D Gaussians, tile by tile, and its gradient.
 
 How it is fast. A tile's list is taken apart in chunks, sixteen Gaussians at a time, and dealt to lists of its
-blocks of 2 x 8 pixels (deal.py), each of which is then blended in registers (block_lanes.py). Workers draw
+blocks of 4 x 4 pixels (deal.py), each of which is then blended in registers (block_lanes.py). Workers draw
 the next tile from an atomic counter, largest first: each tile is computed by one worker alone, so the result
 does not depend on who drew it.
 
@@ -57,7 +57,8 @@ SHAPES = BLOCKS // QUARTERS * TERMS * LANES
 @numba.njit
 def pixel(j, i):
     """Where the planes of a tile's state hold the pixel of row j and column i."""
-    return (j // 2) * (2 * TILE) + (i // SPAN) * LANES + (j % 2) * SPAN + i % SPAN
+    block = 8 * (j // 8) + 4 * (i // 8) + 2 * (j // SPAN % 2) + i // SPAN % 2
+    return block * LANES + j % SPAN * SPAN + i % SPAN
 
 
 @numba.njit

@@ -29,6 +29,7 @@ from gaussians.raster.cpu.layout import (
     EXPONENT_MIN,
     LAST,
     PIXELS,
+    QUARTERS,
     RGB,
     TRANSMITTANCE,
     UNFINISHED,
@@ -46,7 +47,7 @@ def fill_shapes(typingctx: Any, shapes: Any) -> Any:
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         left, top = quarter_centre(0)
-        blocks = [block_pixels(block) for block in range(0, BLOCKS // 2, 2)]
+        blocks = [block_pixels(block) for block in range(BLOCKS // QUARTERS)]
         centred = [([i - left for i in x], [j - top for j in y]) for x, y in blocks]
         _store_shapes(builder, Plane.of(context, builder, signature.args[0], args[0]), centred)
         return context.get_dummy_value()
@@ -129,12 +130,9 @@ def _block(context: Any, builder: Builder, signature: Any, args: Any, first: int
     planes = [Plane.of(context, builder, signature.args[first + i], args[first + i]) for i in range(1, 5)]
     fields, lists, shapes, state = planes
     entries = lists.at(builder.mul(block, INT64(ROOM)))
-    # Blocks go by pairs of rows, then by halves: eight to the tile's upper half, four to a quarter.
-    lower, right = builder.lshr(block, INT64(3)), builder.and_(block, INT64(1))
-    quarter = builder.add(builder.mul(lower, INT64(2)), right)
-    pair_of_rows = builder.and_(builder.lshr(block, INT64(1)), INT64(3))
+    quarter, within = builder.lshr(block, INT64(2)), builder.and_(block, INT64(3))
     near = fields.at(builder.mul(quarter, INT64(NEAR * ROOM)))
-    walk = _Walk(builder, fields, near, entries, shapes.at(builder.mul(pair_of_rows, INT64(TERMS * LANES))))
+    walk = _Walk(builder, fields, near, entries, shapes.at(builder.mul(within, INT64(TERMS * LANES))))
     return state.at(builder.mul(block, INT64(LANES))), walk
 
 

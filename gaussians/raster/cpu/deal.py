@@ -39,11 +39,13 @@ from gaussians.raster.cpu.layout import (
     PACKED,
     QUARTERS,
     SPAN,
+    STRIPS,
     A,
     B,
     C,
     X,
     Y,
+    block_at,
     block_pixels,
     quarter_centre,
 )
@@ -187,25 +189,25 @@ def _reached(builder: Builder, u: Lanes, v: Lanes, a: Lanes, b: Lanes, c: Lanes,
     least = constant(builder, EXPONENT_MIN - _SLACK) - level
     # Along a column at dx the exponent is largest at dy = slope_y dx, along a row at dx = slope_x dy.
     slope_y, slope_x = b * (-0.5 * c.reciprocal()), b * (-0.5 * a.reciprocal())
-    halves = []
-    for half in range(2):
-        left = block_pixels(half)[0][0] - u
+    columns = []
+    for column in range(STRIPS):
+        left = block_pixels(block_at(0, column))[0][0] - u
         right = left + (SPAN - 1.0)
         dx = zero.at_least(left).at_most(right)
-        halves.append((left, right, slope_y * dx, b * dx, a * dx * dx))
-    masks = []
-    for pair in range(SPAN):
-        above = block_pixels(2 * pair)[1][0] - v
-        below = above + 1.0
+        columns.append((left, right, slope_y * dx, b * dx, a * dx * dx))
+    masks = {}
+    for row in range(STRIPS):
+        above = block_pixels(block_at(row, 0))[1][0] - v
+        below = above + (SPAN - 1.0)
         dy = zero.at_least(above).at_most(below)
         best_dx, b_dy, c_dy = slope_x * dy, b * dy, c * dy * dy
-        for left, right, best_dy, b_dx, a_dx in halves:
+        for column, (left, right, best_dy, b_dx, a_dx) in enumerate(columns):
             along_column = best_dy.at_least(above).at_most(below)
             along_row = best_dx.at_least(left).at_most(right)
             on_column = c.times_plus(along_column, b_dx).times_plus(along_column, a_dx)
             on_row = a.times_plus(along_row, b_dy).times_plus(along_row, c_dy)
-            masks.append(on_column.at_least(on_row) >= least)
-    return masks
+            masks[block_at(row, column)] = on_column.at_least(on_row) >= least
+    return [masks[block] for block in range(BLOCKS)]
 
 
 def _counted_from(builder: Builder, first: ir.Value) -> ir.Value:

@@ -1,8 +1,7 @@
 """Where the blending kernels keep what: tiles and their blocks, packed Gaussians, moments of gradients.
 
-A block is what one vector holds, two rows of eight pixels: a tile has sixteen. Rectangles that are nearly
-square meet fewer Gaussians than rows of sixteen pixels would. A tile's planes hold its pixels by pair of
-rows, then by half.
+A block is what one vector holds, four rows of four pixels: a tile has sixteen, four to a quarter. Squares
+meet fewer Gaussians than wide blocks would. A tile's planes hold its pixels by quarter, then by block.
 """
 
 import math
@@ -12,8 +11,9 @@ from gaussians.raster.cpu.lanes import LANES
 
 TILE = TILE_SIZE
 PIXELS = TILE * TILE
-SPAN = LANES // 2  # columns of a block
+SPAN = 4  # rows and columns of a block
 BLOCKS = PIXELS // LANES
+STRIPS = TILE // SPAN  # of blocks side by side, in a tile
 QUARTERS = 4  # of a tile, as halves by halves
 CENTRE = TILE / 2  # kernels count pixels from a tile's centre
 EXPONENT_MIN = math.log2(ALPHA_MIN)
@@ -34,12 +34,19 @@ S0, SX, SY, SXX, SXY, SYY, EXTRA_X, EXTRA_Y, V_COLOR = 0, 1, 2, 3, 4, 5, 6, 7, 8
 MOMENTS = LANES  # a single store, and a cache line
 
 
+def block_at(row: int, column: int) -> int:
+    """The block in a row and a column of a tile's blocks."""
+    return 8 * (row // 2) + 4 * (column // 2) + 2 * (row % 2) + column % 2
+
+
 def block_pixels(block: int) -> tuple[list[float], list[float]]:
     """x and y of the centres of a block's pixels, from the tile's centre."""
-    left, top = SPAN * (block % 2) + 0.5 - CENTRE, 2 * (block // 2) + 0.5 - CENTRE
+    row, column = next((j, i) for j in range(STRIPS) for i in range(STRIPS) if block_at(j, i) == block)
+    left, top = SPAN * column + 0.5 - CENTRE, SPAN * row + 0.5 - CENTRE
     return [left + lane % SPAN for lane in range(LANES)], [top + lane // SPAN for lane in range(LANES)]
 
 
 def quarter_centre(quarter: int) -> tuple[float, float]:
     """x and y of a quarter's centre, from the tile's."""
-    return SPAN * (quarter % 2) + (SPAN - TILE) / 2, SPAN * (quarter // 2) + (SPAN - TILE) / 2
+    half = TILE / 2
+    return half * (quarter % 2) + half / 2 - CENTRE, half * (quarter // 2) + half / 2 - CENTRE

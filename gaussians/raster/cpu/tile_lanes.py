@@ -1,4 +1,4 @@
-"""Whole tiles between images and the planes of a tile's state, a pair of rows at a time."""
+"""Whole tiles between images and the planes of a tile's state, four rows at a time."""
 
 # pyright: reportIndexIssue=false, reportCallIssue=false
 # (Numba types are called to build signatures; its stubs don't say so.)
@@ -21,22 +21,40 @@ from gaussians.raster.cpu.lanes import (
     shuffled,
     splat,
 )
-from gaussians.raster.cpu.layout import BEHIND, LAST, PIXELS, RGB, SPAN, TILE, TRANSMITTANCE
+from gaussians.raster.cpu.layout import (
+    BEHIND,
+    LAST,
+    PIXELS,
+    RGB,
+    SPAN,
+    STRIPS,
+    TRANSMITTANCE,
+    block_at,
+)
 
-# A pair of rows is two blocks, each of two half rows; to exchange their inner ones turns one into the other.
-_UPPER = [*range(SPAN), *range(LANES, LANES + SPAN)]
-_LOWER = [*range(SPAN, LANES), *range(LANES + SPAN, 2 * LANES)]
+
+def _exchanged(four: list[Lanes]) -> list[Lanes]:
+    """The four rows of four blocks side by side, or the four blocks of four rows."""
+
+    def fours(a: Lanes, b: Lanes, *numbers: int) -> Lanes:
+        return shuffled(a, b, [SPAN * number + i for number in numbers for i in range(SPAN)])
+
+    (a, b), (c, d) = four[:2], four[2:]
+    exchanged = []
+    for first in (0, 2):
+        upper, lower = (fours(*pair, first, first + 1, first + 4, first + 5) for pair in ((a, b), (c, d)))
+        exchanged += [fours(upper, lower, *range(second, 8, 2)) for second in (0, 1)]
+    return exchanged
 
 
-def _exchanged(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
-    """The two rows of two neighbouring blocks, or the two blocks of two rows."""
-    return shuffled(a, b, _UPPER), shuffled(a, b, _LOWER)
-
-
-def _pairs(builder: Builder, at: ir.Value, width: ir.Value) -> list[tuple[int, list[ir.Value]]]:
-    """Of each pair of rows the number of its first float in a plane, and those of its pixels in the image."""
-    rows = [builder.add(at, builder.mul(width, INT64(row))) for row in range(TILE)]
-    return [(2 * LANES * pair, rows[2 * pair : 2 * pair + 2]) for pair in range(TILE // 2)]
+def _strips(builder: Builder, at: ir.Value, width: ir.Value) -> list[tuple[list[int], list[ir.Value]]]:
+    """Of each four rows, where in a plane their blocks begin, and the numbers of the image's pixels."""
+    strips = []
+    for strip in range(STRIPS):
+        blocks = [LANES * block_at(strip, column) for column in range(STRIPS)]
+        numbers = [builder.mul(width, INT64(SPAN * strip + row)) for row in range(SPAN)]
+        strips.append((blocks, [builder.add(at, number) for number in numbers]))
+    return strips
 
 
 @intrinsic(prefer_literal=True)
@@ -59,14 +77,13 @@ def write_tile(
         state, background, image, alpha, last = planes
         behind = [splat(builder, background.scalar(channel)) for channel in range(count)]
         most = splat(builder, builder.sitofp(args[2], ir.FloatType()))
-        for first, rows in _pairs(builder, args[4], args[5]):
+        for blocks, rows in _strips(builder, args[4], args[5]):
 
-            def both_rows(plane: int, first: int = first) -> tuple[Lanes, Lanes]:
-                block = state.at(plane * PIXELS + first)
-                return _exchanged(block.load(), block.at(LANES).load())
+            def by_row(plane: int, blocks: list[int] = blocks) -> list[Lanes]:
+                return _exchanged([state.at(plane * PIXELS + block).load() for block in blocks])
 
-            light, places = both_rows(TRANSMITTANCE), both_rows(LAST)
-            colors = [both_rows(RGB + channel) for channel in range(count)]
+            light, places = by_row(TRANSMITTANCE), by_row(LAST)
+            colors = [by_row(RGB + channel) for channel in range(count)]
             for row, pixel in enumerate(rows):
                 alpha.at(pixel).store(1.0 - light[row])
                 whole = builder.fptosi(places[row].at_most(most).value, INTS)
@@ -101,7 +118,7 @@ def read_tile(
         v_image, v_alpha, last, background, state = planes
         behind = [splat(builder, background.scalar(channel)) for channel in range(count)]
         most = constant(builder, 0.0)
-        for first, rows in _pairs(builder, args[5], args[6]):
+        for blocks, rows in _strips(builder, args[5], args[6]):
             values: dict[int, list[Lanes]] = {}
             for pixel in rows:
                 whole = builder.bitcast(last.at(pixel).load().value, INTS)
@@ -114,9 +131,9 @@ def read_tile(
                 by_plane = {LAST: place, BEHIND: v_light, **{RGB + c: lanes for c, lanes in enumerate(v)}}
                 for plane, lanes in by_plane.items():
                     values.setdefault(plane, []).append(lanes)
-            for plane, (upper, lower) in values.items():
-                for block, lanes in enumerate(_exchanged(upper, lower)):
-                    state.at(plane * PIXELS + first + block * LANES).store(lanes)
+            for plane, four in values.items():
+                for block, lanes in zip(blocks, _exchanged(four), strict=True):
+                    state.at(plane * PIXELS + block).store(lanes)
         return builder.fptosi(most.largest(), INT64)
 
     whole = types.int64
