@@ -111,8 +111,8 @@ def counted(bins: Bins, packed: np.ndarray, last: np.ndarray) -> tuple[int, int]
         for place, member in enumerate(bins.members[bins.starts[tile] : bins.starts[tile + 1]]):
             x, y, a, b, c, log_opacity = packed[member, : LOG_OPACITY + 1].astype(float)
             for block in range(16):
-                dx = left + 8 * (block % 2) + 0.5 + np.linspace(0, 7, 141) - x
-                dy = (top + 2 * (block // 2) + 0.5 + np.linspace(0, 1, 21) - y)[:, None]
+                dx = left + 4 * (block % 4) + 0.5 + np.linspace(0, 3, 61) - x
+                dy = (top + 4 * (block // 4) + 0.5 + np.linspace(0, 3, 61) - y)[:, None]
                 power = a * dx**2 + b * dx * dy + c * dy**2 + log_opacity
                 reached = 16 * (power.max() >= EXPONENT_MIN - 0.01)
                 forward += reached if place < (deepest // CHUNK + 1) * CHUNK else 0
