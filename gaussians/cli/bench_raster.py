@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gaussians.cli.evaluations import evaluations
-from gaussians.cli.peaks import RUNS, median_ms
+from gaussians.cli.peaks import PARAMETER_BYTES, RUNS, copy_ms, median_ms
 from gaussians.cli.workload import Workload
 from gaussians.kernels import workers
 from gaussians.raster.cpu.blend import forward_kernel
@@ -51,6 +51,7 @@ def bench_raster(workload: Workload, copy_bandwidth: float, fma_rate: float) -> 
         "threads": workers(),
         "runs": RUNS,
         **times,
+        "copy_ms": copy_ms(PARAMETER_BYTES * len(workload.means), copy_bandwidth),
         "evaluations": forward,
         "ns_per_evaluation_core": core_ns * times["forward_ms"] / forward,
         "backward_evaluations": backward,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gaussians.camera import Camera
-from gaussians.cli.peaks import median_ms, waiting
+from gaussians.cli.peaks import PARAMETER_BYTES, copy_ms, median_ms, waiting
 from gaussians.cli.workload import sized
 from gaussians.kernels import workers
 from gaussians.memory import peak_memory
@@ -40,21 +40,26 @@ class Point:
 
 def bench_scale(
     device: torch.device,
+    bandwidth: float,
     counts: tuple[int, ...] = COUNTS,
     sizes: tuple[tuple[int, int], ...] = SIZES,
 ) -> list[dict[str, Any]]:
-    """A line a point: gaussians, width, height, step_ms, preview_ms (medians), checkpoint_bytes, peak_bytes.
+    """A line a point: gaussians, width, height, step_ms, preview_ms (medians), checkpoint_bytes, peak_bytes,
+    and copy_ms, what copying the Gaussians takes.
 
     Counts vary at the largest size and sizes at 300 000 Gaussians; Gaussians shrink as they become more, as
     in training. SH of degree 3. The peak is that of the whole process, a checkpoint's copies included.
 
     Args:
         device: where.
+        bandwidth: of copying memory there, see `peaks`.
         counts, sizes: to measure at; the largest size comes last.
     """
     points = [Point(count, *sizes[-1], device.type) for count in counts]
     points += [Point(MANY, *size, device.type) for size in sizes[:-1]]
-    return [_apart(point) for point in points]
+    return [
+        _apart(point) | {"copy_ms": copy_ms(PARAMETER_BYTES * point.count, bandwidth)} for point in points
+    ]
 
 
 def _apart(point: Point) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from gaussians.cli.bench_gsplat import beside_gsplat
-from gaussians.cli.peaks import waiting
+from gaussians.cli.peaks import PARAMETER_BYTES, copy_ms, waiting
 from gaussians.distill.presets import recipe
 from gaussians.raster.cpu.functions import Bins, Harmonics, Project
 from gaussians.scene import Scene
@@ -36,13 +36,15 @@ _SEAMS: tuple[tuple[Any, str, str], ...] = (
     (DensifyRefinement, "after_step", "refine"),
 )
 OTHER = "other"
+RASTERIZING = ("projection", "sort_and_binning", "forward", "backward")
 
 
 def bench_train(
-    scene: Scene, device: torch.device, warm_up: int = WARM_UP, steps: int = STEPS
+    scene: Scene, device: torch.device, bandwidth: float, warm_up: int = WARM_UP, steps: int = STEPS
 ) -> dict[str, Any]:
     """Train the preview recipe's vanilla teacher: steps a second, and mean ms of each part of a step.
 
+    Beside them the ms that copying the Gaussians takes, and a step's ratio to what of it is rasterizing.
     On a GPU also what a step without growth takes then, by us and by gsplat.
 
     The rate is taken without the clocks of the parts, which on a GPU have to wait for it: there the parts are
@@ -51,6 +53,7 @@ def bench_train(
     Args:
         scene: to train on.
         device: where.
+        bandwidth: of copying memory there, see `peaks`.
         warm_up: steps before.
         steps: in each of both measurements.
     """
@@ -83,13 +86,16 @@ def bench_train(
     beside = {}
     if device.type == "cuda":
         beside["beside_gsplat"] = beside_gsplat(training.gaussians(), scene.train, scene.extent, device)
+    parts = {part: 1e3 * total / steps for part, total in watch.seconds.items()}
     return beside | {
         "scene": scene.name,
         "width": camera.width,
         "height": camera.height,
         "gaussians": len(training),
         "steps_per_second": steps / seconds,
-        "parts_ms": {part: 1e3 * total / steps for part, total in watch.seconds.items()},
+        "parts_ms": parts,
+        "step_to_rasterization": sum(parts.values()) / sum(parts[part] for part in RASTERIZING),
+        "copy_ms": copy_ms(PARAMETER_BYTES * len(training), bandwidth),
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gaussians.cli.peaks import copy_ms
 from gaussians.memory import peak_memory
 from gaussians.scene import SceneOptions, load_scene
 
@@ -25,12 +26,16 @@ _PHOTOS = 8  # different ones; the others are copies of these
 _POINTS = 100
 
 
-def bench_views(counts: tuple[int, ...] = COUNTS) -> list[dict[str, Any]]:
+def bench_views(bandwidth: float, counts: tuple[int, ...] = COUNTS) -> list[dict[str, Any]]:
     """Load captures of photos of 640x480, each whole and then with 64 MB for photos.
+
+    Args:
+        bandwidth: of copying memory, see `peaks`.
+        counts: photos of each.
 
     Returns:
         A line a point: views, photo_memory_mb (None: as much as it takes), pixel_bytes (decoded), seconds,
-        peak_bytes, and base_bytes, the peak before loading.
+        copy_ms (what copying so many bytes takes), peak_bytes, and base_bytes, the peak before loading.
 
     Raises:
         StorageError: no room for what doesn't stay in memory.
@@ -40,7 +45,8 @@ def bench_views(counts: tuple[int, ...] = COUNTS) -> list[dict[str, Any]]:
         with tempfile.TemporaryDirectory(prefix="splat-distillery-") as folder:
             _write_capture(Path(folder), count)
             for bound in (float("inf"), BOUND_MB):
-                lines.append(_apart(Path(folder), bound))
+                line = _apart(Path(folder), bound)
+                lines.append(line | {"copy_ms": copy_ms(line["pixel_bytes"], bandwidth)})
     return lines
 
 

@@ -23,6 +23,7 @@ RUNS, WARM_UPS = 15, 3
 PEAK_RUNS = 7
 _COPIED = 1 << 26  # floats: 256 MiB, far beyond any cache
 _TURNS = 1 << 21
+_CPU = torch.device("cpu")
 # Independent sums of 16 floats that hide the latency of two FMA units and fit the registers.
 _CHAINS = {"AVX-512": 10, "AVX2": 5, "AVX": 5, "NEON": 5, "SVE": 5}.get(vector_units(), 3)
 
@@ -37,11 +38,24 @@ def waiting(device: torch.device) -> Callable[[], None]:
     return torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
 
-def copy_bandwidth() -> float:
-    """Bytes a second that all cores together read and write (both counted) when they copy memory."""
-    source = torch.ones(_COPIED)
-    target = torch.empty_like(source)
-    return 2 * 4 * _COPIED / min(_seconds(lambda: target.copy_(source), PEAK_RUNS))
+def copy_bandwidth(device: torch.device = _CPU) -> float:
+    """Bytes a second that all cores, or a GPU, read and write (both counted) when they copy memory."""
+    source = torch.ones(_COPIED, device=device)
+    target, wait = torch.empty_like(source), waiting(device)
+
+    def copy() -> None:
+        target.copy_(source)
+        wait()
+
+    return 2 * 4 * _COPIED / min(_seconds(copy, PEAK_RUNS))
+
+
+PARAMETER_BYTES = 59 * 4  # of a Gaussian with harmonics of degree 3
+
+
+def copy_ms(size: float, bandwidth: float) -> float:
+    """Milliseconds that copying so many bytes takes, at such a `copy_bandwidth`."""
+    return 1e3 * 2 * size / bandwidth
 
 
 def fma_rate() -> float:

@@ -6,19 +6,17 @@ Models are named at the right of their last point and not in a legend: colours a
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from gaussians.session.ablation_rows import Row
 from gaussians.session.ablation_statistics import Figure, Summary, summaries
-from gaussians.session.chart_labels import apart, ticks
+from gaussians.session.chart_labels import COLORS, FAINT, GRID, INK, apart, svg, text, ticks
 
 # px
 WIDTH, HEIGHT = 760, 430
 LEFT, RIGHT, TOP, BOTTOM = 58, 210, 44, 48
 LINE_HEIGHT = 14
 SIDE_BY_SIDE = 8.0
-INK, FAINT, GRID, TEACHER = "#18181b", "#71717a", "#e4e4e7", "#a1a1aa"
-COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
+TEACHER = "#a1a1aa"
 COLUMNS = 2
 
 
@@ -37,17 +35,11 @@ def quality_chart(rows: Sequence[Row]) -> str:
     columns = min(COLUMNS, max(1, len(panels)))
     width, height = columns * WIDTH, math.ceil(max(1, len(panels)) / columns) * HEIGHT
     colors = {name: COLORS[index % len(COLORS)] for index, name in enumerate(_student_names(rows))}
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-    ]
-    if not panels:
-        parts.append(_text(LEFT, TOP, "nothing is finished yet", FAINT))
+    parts = [] if panels else [text(LEFT, TOP, "nothing is finished yet", FAINT)]
     for index, panel in enumerate(panels):
         x, y = index % columns * WIDTH, index // columns * HEIGHT
         parts += [f'<g transform="translate({x},{y})">', *_drawn(panel, colors), "</g>"]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return svg(width, height, parts)
 
 
 def _panels(rows: Sequence[Row]) -> list[Panel]:
@@ -103,7 +95,7 @@ class _Scale:
 def _drawn(panel: Panel, colors: dict[str, str]) -> Iterator[str]:
     scale = _Scale.of(panel)
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    yield _text(LEFT, 24, panel.title, INK, 'font-size="15" font-weight="bold"')
+    yield text(LEFT, 24, panel.title, INK, 'font-size="15" font-weight="bold"')
     yield from _axes(panel, scale)
     names: list[tuple[float, float, str, str]] = []  # where from, what, colour
     for teacher in panel.teachers:
@@ -128,7 +120,7 @@ def _drawn(panel: Panel, colors: dict[str, str]) -> Iterator[str]:
             f'<path d="M{x + 5:.1f} {y:.1f}L{right + 2} {y:.1f}L{right + 14} {place:.1f}" fill="none" '
             f'stroke="{color}" stroke-width="0.6" opacity="0.6"/>'
         )
-        yield _text(right + 17, place + 4, label, color)
+        yield text(right + 17, place + 4, label, color)
 
 
 def _axes(panel: Panel, scale: _Scale) -> Iterator[str]:
@@ -139,7 +131,7 @@ def _axes(panel: Panel, scale: _Scale) -> Iterator[str]:
     for value in values:
         y = scale.y(value)
         yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{GRID}"/>'
-        yield _text(LEFT - 6, y + 4, f"{value:.{digits}f}", FAINT, 'text-anchor="end"')
+        yield text(LEFT - 6, y + 4, f"{value:.{digits}f}", FAINT, 'text-anchor="end"')
     counts = sorted(each.gaussians.mean for series in panel.students.values() for each in series)
     last = -math.inf
     for count in counts:  # where the students are, as their counts are not round
@@ -147,10 +139,10 @@ def _axes(panel: Panel, scale: _Scale) -> Iterator[str]:
         if x - last >= 60:
             last = x
             yield f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{GRID}"/>'
-            yield _text(x, bottom + 16, f"{count:,.0f}", FAINT, 'text-anchor="middle"')
+            yield text(x, bottom + 16, f"{count:,.0f}", FAINT, 'text-anchor="middle"')
     yield f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="{INK}"/>'
-    yield _text((LEFT + right) / 2, bottom + 36, "Gaussians", INK, 'text-anchor="middle"')
-    yield _text(LEFT - 6, TOP - 8, "dB", INK, 'text-anchor="end"')
+    yield text((LEFT + right) / 2, bottom + 36, "Gaussians", INK, 'text-anchor="middle"')
+    yield text(LEFT - 6, TOP - 8, "dB", INK, 'text-anchor="end"')
 
 
 def _point(x: float, y: float, psnr: Figure, scale: _Scale, color: str) -> Iterator[str]:
@@ -162,7 +154,3 @@ def _point(x: float, y: float, psnr: Figure, scale: _Scale, color: str) -> Itera
 
 def _mean_and_spread(psnr: Figure) -> str:
     return f"{psnr.mean:.2f}" if psnr.spread is None else f"{psnr.mean:.2f} ± {psnr.spread:.2f}"
-
-
-def _text(x: float, y: float, text: str, color: str, attributes: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}" {attributes}>{escape(text)}</text>'

@@ -1,7 +1,38 @@
-"""Where a chart's labels and ticks go."""
+"""What charts share: colours, text, and where labels and ticks go."""
 
 import math
 from collections.abc import Sequence
+from html import escape
+
+INK, FAINT, GRID = "#18181b", "#71717a", "#e4e4e7"
+COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
+
+
+def svg(width: int, height: int, parts: Sequence[str]) -> str:
+    """The text of an SVG file of so many px, on white."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif" font-size="12">'
+    )
+    return (
+        "\n".join([head, f'<rect width="{width}" height="{height}" fill="white"/>', *parts, "</svg>"]) + "\n"
+    )
+
+
+def text(x: float, y: float, words: str, color: str, attributes: str = "") -> str:
+    """An SVG text whose baseline begins at x, y, px."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}" {attributes}>{escape(words)}</text>'
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten within 0 < `low` < `high`; 1, 2 and 5 times these, where they are fewer than three."""
+    tens = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [value for ten in tens if low <= (value := 10.0**ten) <= high]
+    if len(found) < 3:
+        found = [
+            value for ten in tens for factor in (1, 2, 5) if low <= (value := factor * 10.0**ten) <= high
+        ]
+    return found
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

@@ -37,7 +37,13 @@ def test_bench_train_splits_a_step_into_its_parts(
         *("projection", "sort_and_binning", "forward", "loss", "backward", "optimizer", "refine", "other")
     }
     assert all(value > 0 for value in parts.values())
-    assert "steps/s" in capsys.readouterr().out
+    rasterizing = sum(parts[part] for part in ("projection", "sort_and_binning", "forward", "backward"))
+    assert train["step_to_rasterization"] == pytest.approx(sum(parts.values()) / rasterizing)
+    copied = 2 * 4 * 59 * train["gaussians"]
+    assert 1e-3 * train["copy_ms"] * result["machine"]["copy_bytes_per_second"] == pytest.approx(copied)
+    shown = capsys.readouterr().out
+    assert "steps/s" in shown
+    assert f"a step takes {train['step_to_rasterization']:.2f} times its rasterizing" in shown
 
 
 def test_bench_distill_compares_the_pipeline_with_its_vanilla_teacher(
@@ -68,13 +74,17 @@ def test_bench_distill_compares_the_pipeline_with_its_vanilla_teacher(
 def test_bench_scale_bounds_memory_and_not_the_photos(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = functools.partial(bench_scale, counts=(100,), sizes=((32, 24),))
+    few = functools.partial(bench_scale, counts=(100, 300), sizes=((32, 24),))
     monkeypatch.setattr("gaussians.cli.bench.bench_scale", few)
-    monkeypatch.setattr("gaussians.cli.bench.bench_views", functools.partial(bench_views, (3, 100)))
-    assert main(["bench", "scale", "--device", "cpu", "--json", str(tmp_path / "scale.json")]) == 0
-    scale = json.loads((tmp_path / "scale.json").read_text())["scale"]
+    monkeypatch.setattr("gaussians.cli.bench.bench_views", functools.partial(bench_views, counts=(3, 100)))
+    to, drawn = tmp_path / "scale.json", tmp_path / "scale.svg"
+    assert main(["bench", "scale", "--device", "cpu", "--json", str(to), "--chart", str(drawn)]) == 0
+    scale = json.loads(to.read_text())["scale"]
     points = scale["views"]
-    assert [step["gaussians"] for step in scale["steps"]] == [100]
+    assert [step["gaussians"] for step in scale["steps"]] == [100, 300]
+    assert scale["steps"][1]["copy_ms"] == pytest.approx(3 * scale["steps"][0]["copy_ms"])
+    assert points[2]["copy_ms"] == pytest.approx(points[0]["copy_ms"] * 100 / 3)
+    assert "at most 64 MB" in drawn.read_text()
     pixels = 640 * 480 * 3
     assert [(point["views"], point["photo_memory_mb"]) for point in points] == [
         (3, None), (3, BOUND_MB), (100, None), (100, BOUND_MB),
@@ -86,6 +96,12 @@ def test_bench_scale_bounds_memory_and_not_the_photos(
     text = capsys.readouterr().out
     assert "100, 92 MB" in text
     assert "32x24" in text
+
+
+def test_only_scale_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "raster", "--chart", str(tmp_path / "raster.svg")]) == 2
+    assert "only scale is drawn" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_bench_offers_only_what_exists(capsys: pytest.CaptureFixture[str]) -> None:
