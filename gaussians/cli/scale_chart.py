@@ -117,10 +117,10 @@ def _drawn(panel: Panel) -> Iterator[str]:
     yield text(LEFT, 22, panel.title, INK, 'font-size="14" font-weight="bold"')
     for value in log_ticks(x.low, x.high):
         yield f'<path d="M{x(value):.1f} {TOP}V{bottom}" stroke="{GRID}"/>'
-        yield text(x(value), bottom + 16, f"{value:,g}", FAINT, 'text-anchor="middle"')
+        yield text(x(value), bottom + 16, f"{value:,.9g}", FAINT, 'text-anchor="middle"')
     for value in log_ticks(y.low, y.high):
         yield f'<path d="M{LEFT} {y(value):.1f}H{right}" stroke="{GRID}"/>'
-        yield text(LEFT - 6, y(value) + 4, f"{value:,g}", FAINT, 'text-anchor="end"')
+        yield text(LEFT - 6, y(value) + 4, f"{value:,.9g}", FAINT, 'text-anchor="end"')
     yield from _in_proportion(next(iter(panel.series.values()))[-1], x, y)
     for color, curve in zip(COLORS, panel.series.values(), strict=False):
         path = "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in curve)
