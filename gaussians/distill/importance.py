@@ -10,7 +10,7 @@ from torch import Tensor
 from gaussians.camera import Camera
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
-from gaussians.raster import blend_weights, rasterize
+from gaussians.raster import blend_weights, removal_effects
 from gaussians.scene.types import View
 from gaussians.train.coarse import binned_mask, binning
 from gaussians.train.photos import as_tensor
@@ -80,14 +80,15 @@ def importance(
         area: in each view divided by the number of pixels touched, so that a small or far Gaussian counts as
             a large one does (Mini-Splatting's outdoor variant).
         opacity: of the Gaussian itself; no view is looked at.
-        effect: Σ over pixels and channels of the squared change if it were not there, see `removal_effect`.
+        effect: Σ over pixels and channels of the squared change if it were not there, see
+            `gaussians.raster.removal_effects`.
 
     Args:
         gaussians: N of them.
         lookout: the training views.
         kind: one of the above.
         views: indices of those to look at; None: all.
-        generator: on the Gaussians' device, of the probes of "effect"; None: a fresh one.
+        generator: on the Gaussians' device, of what "effect" draws on a GPU; None: a fresh one.
 
     Raises:
         SplatError: the Gaussians have NaN or infinity.
@@ -97,67 +98,39 @@ def importance(
         return detached.opacities
     total = torch.zeros(len(gaussians), device=gaussians.device)
     chosen = range(len(lookout.cameras)) if views is None else views
-    probes = generator or torch.Generator(gaussians.device).manual_seed(0)
+    draw = generator or torch.Generator(gaussians.device).manual_seed(0)
 
-    def of_view(probed: tuple[int, Tensor | None]) -> Tensor:
-        view, signs = probed
-        if signs is not None:
-            return lookout.share(view) * _removal_effect(detached, lookout, view, signs)
+    def of_view(seeded: tuple[int, int]) -> Tensor:
+        view, seed = seeded
+        camera = lookout.cameras[view].tensors(gaussians.device)
+        counted = lookout.counted(view, gaussians.device)
+        if kind == "effect":
+            behind = torch.tensor([lookout.background], device=gaussians.device)
+            own = torch.Generator(gaussians.device).manual_seed(seed)
+            return lookout.share(view) * removal_effects(
+                **detached.render_args(), **camera, backgrounds=behind, pixel_weights=counted, generator=own
+            )
         weight, pixels = blend_weights(
             detached.means,
             detached.quats,
             detached.scales,
             detached.opacities,
-            **lookout.cameras[view].tensors(gaussians.device),
-            pixel_weights=lookout.counted(view, gaussians.device),
+            **camera,
+            pixel_weights=counted,
         )
         return weight / pixels.clamp(min=1) if kind == "area" else lookout.share(view) * weight
 
-    def probed() -> Iterator[tuple[int, Tensor | None]]:
-        for view in chosen:
+    def seeded() -> Iterator[tuple[int, int]]:
+        # Every rank draws for all views: so each draws the same for its own, however many there are.
+        seeds = torch.randint(2**62, (len(chosen),), generator=draw, device=draw.device).tolist()
+        for view, seed in zip(chosen, seeds, strict=True):
             if lookout.breathe is not None:
                 lookout.breathe()
-            # Every rank draws for all views: so each draws the same for its own, however many there are.
-            yield view, _signs(lookout.cameras[view], probes) if kind == "effect" else None
+            yield view, seed
 
-    for scores in lookout.ranks.each(probed(), of_view):
+    for scores in lookout.ranks.each(seeded(), of_view):
         total += scores
     return total
-
-
-def removal_effect(gaussians: Gaussians, lookout: Lookout, view: int, generator: torch.Generator) -> Tensor:
-    """[N] an unbiased estimate of the squared change of the image by each Gaussian's removal, one probe.
-
-    A pixel's colour C is linear in each opacity o, so that removal changes it by exactly -o ∂C/∂o (but where
-    alpha is held at 0.999 or cut at 1/255). For independent random signs s of pixels and channels
-    E[(Σ s o ∂C/∂o)²] = Σ (o ∂C/∂o)² (Hutchinson 1990), and Σ s ∂C/∂o is one backward pass.
-
-    Args:
-        gaussians: N of them, without gradients.
-        lookout, view: from where.
-        generator: of the signs, on the Gaussians' device.
-    """
-    return _removal_effect(gaussians, lookout, view, _signs(lookout.cameras[view], generator))
-
-
-def _signs(camera: Camera, generator: torch.Generator) -> Tensor:
-    """[1, H, W, 3] of -1 and 1."""
-    shape = (1, camera.height, camera.width, 3)
-    return 2.0 * torch.randint(0, 2, shape, generator=generator, device=generator.device) - 1
-
-
-def _removal_effect(gaussians: Gaussians, lookout: Lookout, view: int, signs: Tensor) -> Tensor:
-    device = gaussians.device
-    opacities = gaussians.opacities.requires_grad_()
-    settings = gaussians.render_args() | {"opacities": opacities}
-    behind = torch.tensor([lookout.background], device=device)
-    with torch.enable_grad():
-        image, _, _ = rasterize(**settings, **lookout.cameras[view].tensors(device), backgrounds=behind)
-        counted = lookout.counted(view, device)
-        if counted is not None:
-            signs = signs * counted[..., None]
-        (slopes,) = torch.autograd.grad((image * signs).sum(), opacities)
-    return (opacities.detach() * slopes).square()
 
 
 def spread_views(count: int, most: int) -> list[int]:

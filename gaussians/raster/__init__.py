@@ -1,8 +1,8 @@
 """Rasterization of 3-D Gaussians: one signature, two backends, one reference.
 
-Contract. Both functions have `gsplat.rasterization`'s names, shapes and meaning (Kerbl et al. 2023; gsplat
-1.5.3), numbered in reference.py. A backend is a module with `rasterize` and `blend_weights` of the same
-signature, less `backend`, imported at first use:
+Contract. All functions have `gsplat.rasterization`'s names, shapes and meaning (Kerbl et al. 2023; gsplat
+1.5.3), numbered in reference.py. A backend is a module with `rasterize`, `blend_weights` and
+`removal_effects` of the same signature, less `backend`, imported at first use:
 
 - "cpu": our Numba kernels, float32, deterministic.
 - "cuda": gsplat.
@@ -13,13 +13,14 @@ signature, less `backend`, imported at first use:
 import importlib
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gaussians.errors import BackendUnavailableError
 
 BACKENDS = ("cpu", "cuda", "reference")
 
-__all__ = ["BACKENDS", "blend_weights", "rasterize"]
+__all__ = ["BACKENDS", "blend_weights", "rasterize", "removal_effects"]
 
 
 def rasterize(
@@ -112,6 +113,48 @@ def blend_weights(
     return _backend(backend, means).blend_weights(
         means, quats, scales, opacities, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, pixel_weights=pixel_weights,
+    )  # fmt: skip
+
+
+def removal_effects(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    pixel_weights: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """How much the images would change without each Gaussian: its importance. No gradients.
+
+    A pixel's colour C is linear in each alpha, so that without a Gaussian it changes by exactly
+    -alpha ∂C/∂alpha, as long as the same others are drawn. The square of that is summed. "cuda" has sums
+    over an image alone, and estimates: for independent random signs s, E[(Σ s alpha ∂C/∂alpha)²] is that
+    sum (Hutchinson 1990), of which it takes the mean of four draws; where alpha is held at 0.999 it sees no
+    change.
+
+    Args and errors: as for `rasterize`, with three channels, and:
+        pixel_weights: [C, H, W] float32, what each pixel counts in the sum; None: 1.
+        generator: on the tensors' device, of the signs; None: a fresh one.
+
+    Returns:
+        [N] float32: squared change summed over all pixels, channels and cameras.
+    """
+    return _backend(backend, means).removal_effects(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
+        backgrounds=backgrounds, pixel_weights=pixel_weights, generator=generator,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from gaussians.raster.constants import TILE_SIZE
 
 # gsplat counts in batches of 256 Gaussians per tile; this is "all of them", and fits a uint32.
 _ALL_BATCHES = 2**31 - 1
+EFFECT_DRAWS = 4  # of signs, a camera: one is off by its own size, four by half of it
 _CHANNELS_AT_ONCE = 32  # gsplat's channel_chunk: more take more passes
 
 
@@ -186,6 +187,51 @@ def blend_weights(
         total += weights[:, 0]
         count += _pixel_counts(gsplat, meta, width, height)
     return total, count
+
+
+def removal_effects(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    pixel_weights: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """[N] (Σ sign · opacity · ∂C/∂opacity)², the mean of some draws, each a backward pass.
+
+    Raises: as `rasterize`.
+    """
+    check_pixel_weights(pixel_weights, viewmats, width, height)
+    draw = generator or torch.Generator(means.device).manual_seed(0)
+    total = torch.zeros_like(opacities)
+    for camera in range(len(viewmats)):
+        one = slice(camera, camera + 1)
+        leaf = opacities.detach().requires_grad_()
+        with torch.enable_grad():
+            image, _, _ = rasterize(
+                means.detach(), quats.detach(), scales.detach(), leaf, colors, viewmats[one], Ks[one], width,
+                height, near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
+                backgrounds=None if backgrounds is None else backgrounds[one],
+            )  # fmt: skip
+        # (Σ w change²) is the expected (Σ sign √w change)².
+        scale = 1.0 if pixel_weights is None else pixel_weights[camera, :, :, None].sqrt()
+        for _ in range(EFFECT_DRAWS if len(means) else 0):
+            drawn = torch.randint(0, 2, image.shape[1:], generator=draw, device=means.device)
+            signs = (2.0 * drawn - 1) * scale
+            (slopes,) = torch.autograd.grad(image, leaf, signs[None], retain_graph=True)
+            total += (opacities.detach() * slopes).square() / EFFECT_DRAWS
+    return total
 
 
 def _pixel_counts(gsplat: ModuleType, meta: dict[str, Any], width: int, height: int) -> Tensor:

@@ -31,6 +31,8 @@ float32, any device, differentiable by autograd. The facts, read from gsplat's s
 14. means2d.absgrad [C, N, 2] = Σ over pixels |dL/dmean2d of that pixel|, set anew by each backward pass.
 15. In meta, culled Gaussians have radii, means2d, depths and conics 0 (in gsplat: memory as it was).
 16. Blend weight of a Gaussian = Σ alpha T, pixel count = Σ 1, over the pixels and cameras that draw it.
+17. (Ours.) Without a Gaussian, and with the same others drawn, a pixel's colour changes by alpha (behind -
+    T c), where behind is what those after it and the background give, divided by 1 - alpha.
 """
 
 import math
@@ -149,6 +151,56 @@ def blend_weights(
                 total[blend.order] += counted.sum(dim=1)
                 count[blend.order] += (blend.weights > 0).sum(dim=1).to(count.dtype)
     return total, count
+
+
+def removal_effects(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Tensor | None = None,
+    pixel_weights: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """[N] summed squared change without the Gaussian (fact 17), in the type of `means`; exact."""
+    check_inputs(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height,
+        near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
+        backgrounds=backgrounds, dtypes=_DTYPES,
+    )  # fmt: skip
+    check_pixel_weights(pixel_weights, viewmats, width, height)
+    colors, total = whole(colors), torch.zeros_like(opacities)
+    with torch.no_grad():
+        projection = project(
+            means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d
+        )
+        spread = _spread_over_pixels(projection.means2d, width * height, absgrad=False)
+        for camera, viewmat in enumerate(viewmats):
+            value = _colors(colors, means, viewmat, projection.radii[camera], sh_degree)
+            behind = value.new_zeros(3) if backgrounds is None else backgrounds[camera]
+            for place, blend in enumerate(_blends(projection, spread, opacities, camera, width, height)):
+                counted = torch.ones_like(blend.transmittance)
+                if pixel_weights is not None:
+                    begin = place * _PIXELS_AT_ONCE
+                    counted = pixel_weights[camera].flatten()[begin : begin + len(counted)]
+                entering = 1 - (blend.weights.cumsum(dim=0) - blend.weights)
+                alphas = blend.weights / entering
+                for channel in range(3):
+                    light = blend.weights * value[blend.order, channel, None]
+                    after = light.sum(dim=0) - light.cumsum(dim=0) + blend.transmittance * behind[channel]
+                    changes = light - after * alphas / (1 - alphas)
+                    total[blend.order] += (changes.square() * counted).sum(dim=1)
+    return total
 
 
 def margins(

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 import torch
 
-from gaussians.cli.bench import _cuda_table, _gsplat_line
 from gaussians.cli.bench_cuda import bench_cuda
 from gaussians.cli.bench_gsplat import beside_gsplat
+from gaussians.cli.bench_tables import cuda_table, gsplat_line
 from gaussians.cli.workload import demo
 from gaussians.raster import cuda
 from gaussians.train import optimisation
@@ -32,7 +32,7 @@ def test_the_table_sets_the_cpu_beside_the_gpu() -> None:
     parts = {"projection": 1.0, "binning": 2.0, "forward": 5.0, "projection_backward": 4.0, "backward": 12.0}
     raster: dict[str, Any] = {f"{part}_ms": milliseconds for part, milliseconds in parts.items()}
     raster["cuda"] = {"packed_forward_ms": 0.5, "packed_backward_ms": 1.0, "loss_ms": 0.25}
-    table = _cuda_table("NVIDIA H100", raster)
+    table = cuda_table("NVIDIA H100", raster)
     assert [list(column.cells) for column in table.columns] == [
         ["packed forward", "packed backward", "loss"], ["0.500", "1.000", "0.250"], ["16", "16", ""],
     ]  # fmt: skip
@@ -53,4 +53,4 @@ def test_our_step_is_timed_beside_gsplats(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(times) == ["ours_ms", "gsplat_ms"]
     assert all(milliseconds > 0 for milliseconds in times.values())
     assert len(backends) == 4
-    assert _gsplat_line({"ours_ms": 2.0, "gsplat_ms": 5.0}).endswith("5.00 ms, 2.5 times as long")
+    assert gsplat_line({"ours_ms": 2.0, "gsplat_ms": 5.0}).endswith("5.00 ms, 2.5 times as long")

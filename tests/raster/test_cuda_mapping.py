@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gaussians.errors import BackendUnavailableError, SplatError
-from gaussians.raster import blend_weights, cuda, rasterize
+from gaussians.raster import blend_weights, cuda, rasterize, removal_effects
 
 from . import stand_in_kernels
 from .compare import comparable_pixels, differentiate, relative_error
@@ -118,6 +118,22 @@ def test_pixel_weights_reach_every_camera() -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_removal_effects_are_right_in_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = small("two cameras")
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.rand(2, scene.height, scene.width, generator=draw)
+    settings = scene.settings | {"pixel_weights": pixels}
+    truth = removal_effects(*scene.arguments(), **settings, backend="reference")
+    monkeypatch.setattr(cuda, "EFFECT_DRAWS", 400)
+    effects = removal_effects(*scene.arguments(), **settings, generator=draw, backend="cuda")
+    assert not effects.requires_grad
+    large = truth > 0.1 * truth.max()
+    assert int(large.sum()) > 5
+    # A draw's standard deviation is 1.4 times the truth, so that of 400 is 0.07; worst seen 0.15.
+    torch.testing.assert_close(effects[large], truth[large], rtol=0.3, atol=0)
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_no_gaussians_never_reach_gsplat() -> None:
     scene = random_scene(0, n=0, sh_degree=2)
     render, alpha, meta = rasterize(*scene.arguments(), **scene.settings, backend="cuda")
@@ -126,6 +142,8 @@ def test_no_gaussians_never_reach_gsplat() -> None:
     assert meta["means2d"].shape == (1, 0, 2)
     weights, counts = blend_weights(*scene.without_colors(), backend="cuda")
     assert weights.shape == counts.shape == (0,)
+    effects = removal_effects(*scene.arguments(), **scene.settings, backend="cuda")
+    assert effects.shape == (0,)
 
 
 def test_nan_is_told_once_gsplat_has_rendered_and_even_if_it_has_failed(

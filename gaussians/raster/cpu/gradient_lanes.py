@@ -27,12 +27,16 @@ def gradient_of(
 
     Args:
         channels: a constant. extra: a constant that says what EXTRA_X and EXTRA_Y are: "absgrad" for
-            Σ |2-D gradient| / log2 e, "count" for the number of pixels drawn and 0, "" for zeros.
+            Σ |2-D gradient| / log2 e, "" for zeros; or "drawn", see below.
         mask: of blocks, not 0. entry: the Gaussian's number in the fields.
         fields, shapes, weights: as from `deal`, `fill_tile_shapes` and `weigh_block`.
         left [BLOCKS] int64: how many entries of each block are left, changed.
         state [RGB + channels, PIXELS]: BEHIND, changed, and the gradient of colours.
         moments [M, 16], slot: the row that is written.
+
+    With "drawn" there are no gradients. BEHIND holds what a pixel counts, in place of the colours' gradient
+    is what shines through to it, changed; EXTRA_X is the number of pixels drawn, EXTRA_Y the squared change
+    of their colours without the Gaussian, and V_COLOR the sum of its weights, the latter two as pixels count.
     """
     count, kind = channels.literal_value, extra.literal_value
 
@@ -59,26 +63,17 @@ def gradient_of(
         own = [shapes.at(builder.mul(block, INT64(TERMS * LANES))).at(t * LANES).load() for t in range(TERMS)]
         pixels = state.at(builder.mul(block, INT64(LANES)))
         alpha, weight = row.load(), row.at(LANES).load()
-        toward = constant(builder, 0.0)
-        for channel, color in enumerate(colors):
-            v = pixels.at((RGB + channel) * PIXELS).load()
-            toward = v.times_plus(color, toward)
-            sums.add_product(_COLORS + channel, weight, v)
-        behind = pixels.at(BEHIND * PIXELS).load()
-        nearer = toward - behind
-        pixels.at(BEHIND * PIXELS).store(alpha.times_plus(nearer, behind))
-        # At the clamp alpha no longer depends on the exponent.
-        v_power = (alpha < ALPHA_MAX).where(weight * nearer, 0.0)
-        sums.add(0, v_power)
-        for term, shape in enumerate(own):
-            sums.add_product(1 + term, v_power, shape)
-        if kind == "absgrad":
-            dx, dy = own[0] - of(CENTRE_X), own[1] - of(CENTRE_Y)
-            a, b, c = (of(SQUARES + term) for term in range(3))
-            sums.add(_EXTRA, abs(v_power * b.times_plus(dy, (a * 2.0) * dx)))
-            sums.add(_EXTRA + 1, abs(v_power * b.times_plus(dx, (c * 2.0) * dy)))
-        elif kind == "count":
-            sums.add(_EXTRA, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
+        if kind == "drawn":
+            _add_drawn(builder, sums, pixels, alpha, weight, colors)
+        else:
+            v_power = _add_gradient(builder, sums, pixels, alpha, weight, colors)
+            for term, shape in enumerate(own):
+                sums.add_product(1 + term, v_power, shape)
+            if kind == "absgrad":
+                dx, dy = own[0] - of(CENTRE_X), own[1] - of(CENTRE_Y)
+                a, b, c = (of(SQUARES + term) for term in range(3))
+                sums.add(_EXTRA, abs(v_power * b.times_plus(dy, (a * 2.0) * dx)))
+                sums.add(_EXTRA + 1, abs(v_power * b.times_plus(dx, (c * 2.0) * dy)))
         builder.cbranch(builder.icmp_unsigned("!=", builder.load(rest), INT(0)), loop, after)
         builder.position_at_end(after)
         target.at(builder.mul(args[10], INT64(MOMENTS))).store(
@@ -90,6 +85,42 @@ def gradient_of(
     return types.void(
         channels, extra, whole, whole, fields, shapes, weights, left, state, moments, whole
     ), codegen
+
+
+def _add_gradient(
+    builder: Builder, sums: Sums, pixels: Plane, alpha: Lanes, weight: Lanes, colors: list[Lanes]
+) -> Lanes:
+    """Of a block: adds to the colours' gradient and Σ v, moves BEHIND, and returns v, of the exponent."""
+    toward = constant(builder, 0.0)
+    for channel, color in enumerate(colors):
+        v = pixels.at((RGB + channel) * PIXELS).load()
+        toward = v.times_plus(color, toward)
+        sums.add_product(_COLORS + channel, weight, v)
+    behind = pixels.at(BEHIND * PIXELS).load()
+    nearer = toward - behind
+    pixels.at(BEHIND * PIXELS).store(alpha.times_plus(nearer, behind))
+    # At the clamp alpha no longer depends on the exponent.
+    v_power = (alpha < ALPHA_MAX).where(weight * nearer, 0.0)
+    sums.add(0, v_power)
+    return v_power
+
+
+def _add_drawn(
+    builder: Builder, sums: Sums, pixels: Plane, alpha: Lanes, weight: Lanes, colors: list[Lanes]
+) -> None:
+    """Of a block: what "drawn" adds up, see `gradient_of`."""
+    squared = constant(builder, 0.0)
+    for channel, color in enumerate(colors):
+        place = pixels.at((RGB + channel) * PIXELS)
+        behind = place.load()
+        nearer = color - behind
+        place.store(alpha.times_plus(nearer, behind))
+        change = weight * nearer
+        squared = change.times_plus(change, squared)
+    counted = pixels.at(BEHIND * PIXELS).load()
+    sums.add(_EXTRA, (alpha > 0.0).where(constant(builder, 1.0), 0.0))
+    sums.add_product(_EXTRA + 1, squared, counted)
+    sums.add_product(_COLORS, weight, counted)
 
 
 def _taken_off(builder: Builder, mask: ir.Value) -> ir.Value:
