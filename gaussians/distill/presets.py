@@ -56,7 +56,8 @@ _PREVIEW = Recipe(
 # variations end early, so that all have converged when they teach. The student goes on from one of them. On
 # training views a converged teacher only repeats the photo: labels are for unseen poses, until the last
 # quarter, which photos alone settle. What is pruned first is not missed, and what is looked at to prune need
-# not be sharp: hence the pace, and half as wide views meanwhile (docs/trials.md).
+# not be sharp: hence the pace, and half as wide views meanwhile. Importance remembers the views that earlier
+# removals looked at (docs/trials.md).
 _FAST = Recipe(
     name="fast",
     teachers=Teachers(
@@ -87,7 +88,9 @@ _FAST = Recipe(
             densify=_NO_GROWTH,
             coarse=Coarse(stop=1600, most=2),
         ),
-        simplify=Simplify(importance="effect", views=128, most=2, stages=8, pace=0.5, start=0, stop=1600),
+        simplify=Simplify(
+            importance="effect", memory=0.5, views=128, most=2, stages=8, pace=0.5, start=0, stop=1600
+        ),
         structure=Structure(weight=0.0, every=50),
     ),
 )

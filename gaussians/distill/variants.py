@@ -158,6 +158,9 @@ VARIANTS = (
     ),
     Variant("last-step", "route", "no running mean of the weights", having(student__optimise__average=0.0)),
     Variant("memory", "route", "importance averaged over removals", having(student__simplify__memory=0.8)),
+    Variant(
+        "forgetful", "route", "importance of each removal's own views", having(student__simplify__memory=0.0)
+    ),
     Variant("regrow", "route", "5 % replaced at a time after the removals", regrow),
     Variant("no-labels", "labels", "the structural loss, if the base has it, but no labels", no_labels),
     Variant("labels-20", "labels", "photo to label 0.8 : 0.2", photo_and_label(0.8, 0.2)),
