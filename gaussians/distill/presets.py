@@ -45,7 +45,9 @@ _PREVIEW = Recipe(
             rates=_STUDENT_RATES,
             densify=_NO_GROWTH,
         ),
-        simplify=Simplify(importance="effect", views=30, most=2, stages=5, pace=0.5, start=0, stop=300),
+        simplify=Simplify(
+            importance="effect", memory=0.5, views=30, most=2, stages=5, pace=0.5, start=0, stop=300
+        ),
         structure=Structure(grid=64, every=20),
     ),
 )

@@ -51,7 +51,8 @@ class StagedPrune(Refinement):
     """Removes the least important Gaussians in stages, with time to recover between them.
 
     What a stage leaves follows from the count there is, so the step alone says what is due. With a memory
-    each importance is averaged with those before, so that nothing goes for one unlucky draw of views. At
+    each importance is averaged with those before, so that nothing goes for one unlucky draw of views, until
+    the inner refinement changes the Gaussians. At
     `mass_step`, with a mass below 1, what adds least to the importance goes as well.
 
     Args:
@@ -84,6 +85,8 @@ class StagedPrune(Refinement):
     def after_step(self, parameters: Parameters, meta: dict[str, Any], step: int, draws: Draws) -> bool:
         """Refine, then remove what is due; whether Gaussians changed."""
         changed = self._inner is not None and self._inner.after_step(parameters, meta, step, draws)
+        if changed:
+            self._memory = None  # of other Gaussians
         if not self._is_due(step):
             return changed
         scores = self._scores(parameters.gaussians(), step, draws)
@@ -122,7 +125,7 @@ class StagedPrune(Refinement):
         generator = draws.generator(step, "importance", gaussians.device)
         views = some_views(len(self._lookout.cameras), simplify.views, draws.seed(step, "importance views"))
         scores = importance(gaussians, self._lookout, simplify.importance, views, generator)
-        if simplify.memory == 0 or self._inner is not None:  # whose growth the memory could not follow
+        if simplify.memory == 0:
             return scores
         if self._memory is not None:
             scores = torch.lerp(scores, self._memory, simplify.memory)

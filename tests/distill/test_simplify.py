@@ -117,6 +117,24 @@ def test_the_inner_refinement_follows() -> None:
     assert "refinement.grad2d" in optimisation.state_dict()
 
 
+def test_importance_is_remembered_until_the_inner_refinement_changes_the_gaussians() -> None:
+    never = Densify(start=90, stop=90, reset_every=91)
+    simplify = Simplify(importance="effect", stages=3, start=0, stop=4, memory=0.75)
+    prune = StagedPrune(simplify, 20, lookout(), DensifyRefinement(never, EXTENT))
+    alone = StagedPrune(simplify, 20, lookout())
+    quiet, bare = (optimise(each, steps=6, densify=never) for each in (prune, alone))
+    assert counts(quiet) == counts(bare)
+    name = "refinement.importance"
+    torch.testing.assert_close(quiet.state_dict()[name], bare.state_dict()[name])
+    assert not torch.allclose(quiet.state_dict()[name], importance(quiet.gaussians(), lookout(), "effect"))
+
+    growing = Densify(start=0, stop=3, every=1, grad_threshold=0, grow_scale=1)
+    restless = StagedPrune(simplify, 20, lookout(), DensifyRefinement(growing, EXTENT))
+    history = counts(optimise(restless, steps=6, densify=growing))
+    assert max(history) > 120
+    assert history[-1] == 20
+
+
 def test_mass_cut_drops_what_adds_nothing() -> None:
     parameters = Parameters(random_gaussians(90))
     parameters.tensors["means"].data[:40, 1] = 1000.0  # out of every view
