@@ -234,8 +234,7 @@ def test_removal_effects(backend: str, name: str) -> None:
     if backend != "cuda":  # which estimates
         ours = removal_effects(*there.arguments(), **there.settings, pixel_weights=pixels, backend=backend)
         assert ours.dtype == torch.float32
-        # Worst seen: 3e-6, and of the single ones a hundredth as large as the largest.
-        assert relative_error(ours, truth) < 2e-5
+        assert relative_error(ours, truth) < 5e-6  # worst seen: 8e-7, float32 reference 1.7e-6
         unweighted = removal_effects(*there.arguments(), **there.settings, backend=backend)
         assert bool((unweighted >= ours).all())
         assert float(unweighted.sum()) > 1.5 * float(ours.sum())

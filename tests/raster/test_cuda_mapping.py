@@ -124,13 +124,13 @@ def test_removal_effects_are_right_in_the_mean(monkeypatch: pytest.MonkeyPatch) 
     pixels = torch.rand(2, scene.height, scene.width, generator=draw)
     settings = scene.settings | {"pixel_weights": pixels}
     truth = removal_effects(*scene.arguments(), **settings, backend="reference")
-    monkeypatch.setattr(cuda, "EFFECT_DRAWS", 400)
+    monkeypatch.setattr(cuda, "EFFECT_DRAWS", 100)
     effects = removal_effects(*scene.arguments(), **settings, generator=draw, backend="cuda")
     assert not effects.requires_grad
     large = truth > 0.1 * truth.max()
     assert int(large.sum()) > 5
-    # A draw's standard deviation is 1.4 times the truth, so that of 400 is 0.07; worst seen 0.15.
-    torch.testing.assert_close(effects[large], truth[large], rtol=0.3, atol=0)
+    # A draw's standard deviation is 1.4 times the truth, so that of 100 is 0.14 (worst of 400: 0.09).
+    torch.testing.assert_close(effects[large], truth[large], rtol=0.5, atol=0)
 
 
 @pytest.mark.usefixtures("stand_in")
