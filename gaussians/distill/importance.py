@@ -102,24 +102,7 @@ def importance(
     draw = generator or torch.Generator(gaussians.device).manual_seed(0)
 
     def of_view(seeded: tuple[int, int]) -> Tensor:
-        view, seed = seeded
-        camera = lookout.cameras[view].tensors(gaussians.device)
-        counted = lookout.counted(view, gaussians.device)
-        if kind == "effect":
-            behind = torch.tensor([lookout.background], device=gaussians.device)
-            own = torch.Generator(gaussians.device).manual_seed(seed)
-            return lookout.share(view) * removal_effects(
-                **detached.render_args(), **camera, backgrounds=behind, pixel_weights=counted, generator=own
-            )
-        weight, pixels = blend_weights(
-            detached.means,
-            detached.quats,
-            detached.scales,
-            detached.opacities,
-            **camera,
-            pixel_weights=counted,
-        )
-        return weight / pixels.clamp(min=1) if kind == "area" else lookout.share(view) * weight
+        return _seen_from(detached, lookout, kind, *seeded)
 
     def seeded() -> Iterator[tuple[int, int]]:
         # Every rank draws for all views: so each draws the same for its own, however many there are.
@@ -134,6 +117,27 @@ def importance(
         total += scores
         most = torch.maximum(most, scores)
     return total - most if kind == "effect" and len(chosen) > 1 else total
+
+
+def _seen_from(gaussians: Gaussians, lookout: Lookout, kind: str, view: int, seed: int) -> Tensor:
+    """[N] what one view adds to the importance."""
+    camera = lookout.cameras[view].tensors(gaussians.device)
+    counted, share = lookout.counted(view, gaussians.device), lookout.share(view)
+    if kind == "effect":
+        behind = torch.tensor([lookout.background], device=gaussians.device)
+        draw = torch.Generator(gaussians.device).manual_seed(seed)
+        return share * removal_effects(
+            **gaussians.render_args(), **camera, backgrounds=behind, pixel_weights=counted, generator=draw
+        )
+    weight, pixels = blend_weights(
+        gaussians.means,
+        gaussians.quats,
+        gaussians.scales,
+        gaussians.opacities,
+        **camera,
+        pixel_weights=counted,
+    )
+    return weight / pixels.clamp(min=1) if kind == "area" else share * weight
 
 
 def spread_views(count: int, most: int) -> list[int]:
