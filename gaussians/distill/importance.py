@@ -81,8 +81,7 @@ def importance(
             a large one does (Mini-Splatting's outdoor variant).
         opacity: of the Gaussian itself; no view is looked at.
         effect: Σ over pixels and channels of the squared change if it were not there, see
-            `gaussians.raster.removal_effects`; of several views without the one that would miss it most, as
-            what only one photo wants is mostly what is wrong with that photo.
+            `gaussians.raster.removal_effects`.
 
     Args:
         gaussians: N of them.
@@ -112,11 +111,9 @@ def importance(
                 lookout.breathe()
             yield view, seed
 
-    most = torch.zeros_like(total)
     for scores in lookout.ranks.each(seeded(), of_view):
         total += scores
-        most = torch.maximum(most, scores)
-    return total - most if kind == "effect" and len(chosen) > 1 else total
+    return total
 
 
 def _seen_from(gaussians: Gaussians, lookout: Lookout, kind: str, view: int, seed: int) -> Tensor:
