@@ -32,6 +32,7 @@ def run(asked: "StudioFlags") -> int:
     Raises:
         BackendUnavailableError: the device asked for is not there.
     """
+    from app.ellipsoids import Ellipsoids
     from app.studio import Studio
     from app.trace import Trace  # the toolkit is not even imported where nothing is shown
     from app.window import Window
@@ -41,4 +42,4 @@ def run(asked: "StudioFlags") -> int:
 
     device = choose_device(asked.device)
     trace = None if asked.trace is None else Trace(asked.trace)
-    return Window(Studio(Worker(device), asked.run), device, asked.scene or DEMO, trace).run()
+    return Window(Studio(Worker(device, Ellipsoids()), asked.run), device, asked.scene or DEMO, trace).run()

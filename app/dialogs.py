@@ -24,6 +24,7 @@ SHORTCUTS = (
     ("Double-click, Esc", "Enlarge a cell; back to the grid"),
     ("Right-click", "Enlarge, hide or swap a cell"),
     ("1 to 9", "Show or hide a cell"),
+    ("V", "What models are made of; images again"),
     ("C, F", "Compare; flip between the two images"),
     ("Drag the divider", "More of the one or the other of them"),
     ("Space", "Start, pause, continue"),

@@ -42,6 +42,7 @@ class Shortcuts:
             dpg.mvKey_P: lambda: studio.go_by(-1),
             dpg.mvKey_R: studio.reset,
             dpg.mvKey_F: actions["flip"],
+            dpg.mvKey_V: studio.toggle_ellipsoids,
             dpg.mvKey_C: lambda: layout.toggle(COMPARE) if COMPARE in layout.there else None,
         }
         self._with_control: dict[int, Callable[[], None]] = {

@@ -20,6 +20,8 @@ from gaussians.scene import SceneOptions
 from gaussians.session.directory import RunDirectory
 from gaussians.session.flip_process import FlipMaps
 from gaussians.session.messages import (
+    ELLIPSOIDS,
+    IMAGE,
     CancelLoading,
     Failed,
     Frame,
@@ -63,6 +65,7 @@ class Studio:
         self.comparison = Comparison()
         self.flip = FlipView(FlipMaps())
         self.frames: dict[str, Frame] = {}
+        self.style = IMAGE  # or ELLIPSOIDS: how models are shown
         self.past: int | None = None  # the student's step that the timeline shows; None: now
         self._asked: tuple | None = None
         self._leaving: threading.Thread | None = None
@@ -162,10 +165,10 @@ class Studio:
             return
         cell = next(iter(places.values()))
         camera = control.camera(int(cell.width), int(cell.height))
-        key = (_key(camera), views, control.dataset, moving)
+        key = (_key(camera), views, control.dataset, moving, self.style)
         if key != self._asked and cell.width >= 16 and cell.height >= 16:
             self._asked = key
-            self.worker.send(Look(camera, views, control.dataset, moving))
+            self.worker.send(Look(camera, views, control.dataset, moving, self.style))
 
     def wait_for_image(self, cell: str, seconds: float) -> None:
         """While the camera moves: let a cell's image of the camera as it is now arrive, if it soon does."""
@@ -212,6 +215,10 @@ class Studio:
         """Camera back to where it began, smoothly."""
         if self.control is not None:
             self.control.reset()
+
+    def toggle_ellipsoids(self) -> None:
+        """Show what models are made of instead of their images, or images again."""
+        self.style = IMAGE if self.style == ELLIPSOIDS else ELLIPSOIDS
 
     def leave(self, *, unsaved: bool = False) -> None:
         """Ask the worker to save and to end; `has_left` says when it did.

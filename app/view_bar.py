@@ -11,6 +11,7 @@ from app.fitting import wide
 from app.state import COMPARE
 from app.studio import Studio
 from app.theme import Look
+from gaussians.session.messages import ELLIPSOIDS
 
 SCALES = {"5 %": 0.05, "10 %": 0.1, "25 %": 0.25, "50 %": 0.5, "100 %": 1.0}
 
@@ -34,6 +35,12 @@ class ViewBar:
                 self._button("previous", "<", lambda: self._studio.go_by(-1), "Previous photo's place  (P)")
                 self._button("next", ">", lambda: self._studio.go_by(1), "Next photo's place  (N)")
             self._button("reset", "Reset", self._studio.reset, "Camera back to where it began  (R)")
+            self._button(
+                "ellipsoids",
+                "Ellipsoids",
+                self._studio.toggle_ellipsoids,
+                "What models are made of, instead of images: each Gaussian where its alpha is 0.3  (V)",
+            )
             self._button("grid", "Grid", self._studio.layout.shrink, "All cells again  (Esc)")
             dpg.bind_item_theme(dpg.add_text("", tag="view name"), self._look.faint)
         with inside(dpg.add_group(horizontal=True, parent=parent, tag="view bar")):
@@ -58,12 +65,16 @@ class ViewBar:
             for cell in layout.there:
                 dpg.set_value(f"show {cell}", cell in layout.shown)
         dpg.configure_item("view buttons", show=bool(studio.view_names))
-        dpg.configure_item("reset", show=control is not None)
-        dpg.configure_item("grid", show=layout.enlarged is not None)
+        _show("reset", control is not None)
+        _show("ellipsoids", control is not None and bool(studio.state.teachers))
+        dpg.bind_item_theme("ellipsoids", self._look.chosen if studio.style == ELLIPSOIDS else 0)
+        _show("grid", layout.enlarged is not None)
         here = control.target if control is not None else None
         names = studio.view_names
         where = f"View {names.index(here) + 1} of {len(names)}" if here in names else "Free camera"
-        dpg.set_value("view name", where if control is not None else "")
+        begin, left = dpg.get_item_rect_min("view name")[0], dpg.get_item_rect_min("tool bar")[0]
+        fits = begin - left + wide(where) <= (dpg.get_item_width("centre") or 0)
+        dpg.set_value("view name", where if control is not None and fits else "")
 
     @property
     def _fits(self) -> bool:
@@ -99,8 +110,14 @@ class ViewBar:
 
     def _button(self, tag: str, label: str, callback: Any, help: str) -> None:
         dpg.add_button(label=label, tag=tag, callback=lambda: callback())
-        with inside(dpg.add_tooltip(tag, delay=0.4)):
+        with inside(dpg.add_tooltip(tag, delay=0.4, tag=f"{tag} tip")):
             dpg.add_text(help)
+
+
+def _show(button: str, shown: bool) -> None:
+    """Show a button, or hide it with its tip, which would appear for the one before."""
+    for tag in (button, f"{button} tip"):
+        dpg.configure_item(tag, show=shown)
 
 
 class CompareBar:

@@ -21,6 +21,10 @@ from gaussians.session.live import Live
 from gaussians.session.placed_photo import PlacedPhoto, sees_photo
 from gaussians.train.evaluate import render_view
 
+Drawer = Callable[[Gaussians, Camera, tuple[float, float, float]], np.ndarray]
+"""Draws Gaussians, on the CPU, otherwise than by rendering: from a camera, before a background, to [H, W, 3]
+uint8. Raises BackendUnavailableError where it can't."""
+
 PHOTO, DISAGREEMENT = "photo", "disagreement"
 _LEAST_SCALE = 0.02  # of the disagreement's colours: below, teachers agree but for noise
 _PERCENTILE = 99.5  # of the disagreement: what is brightest
@@ -175,8 +179,14 @@ class Gallery:
             kept.gaussians = kept.read().to(self.device)
         return kept.gaussians
 
-    def begin(self, model: str, camera: Camera, dataset: str | None) -> Developing:
-        """Render a model that has a version. Raises SplatError, RunError, BackendUnavailableError."""
+    def begin(
+        self, model: str, camera: Camera, dataset: str | None, drawer: Drawer | None = None
+    ) -> Developing:
+        """Render a model that has a version; with a drawer have that draw it, if it is one set of Gaussians.
+
+        Raises:
+            SplatError, RunError, BackendUnavailableError: it can't be shown.
+        """
         photo = self._placed_photo(camera, dataset)
         if model == PHOTO:
             if photo is None:
@@ -185,7 +195,12 @@ class Gallery:
         counts, live = self.counts(), self.live()
         parts = self._present() if model in (ENSEMBLE, DISAGREEMENT) else [model]
         changing = live.gaussians if live is not None and live.model in parts else None
+        extra = {"step": live.step} if live is not None and live.model == model else {}
         with self._aside.rendering(changing) as sitting:
+            if drawer is not None and self.is_splat(model):
+                gaussians = sitting.sheltered(self.gaussians(model)).map(Tensor.detach).to("cpu")
+                drawn = Picture(drawer(gaussians, camera, self._background), len(gaussians), extra=extra)
+                return Developing(None, lambda _: drawn)
             if model == DISAGREEMENT:
                 return self._disagreement(camera, counts[DISAGREEMENT], sitting)
             if model == ENSEMBLE:
@@ -195,7 +210,6 @@ class Gallery:
             else:
                 image, count = self._render(model, camera, sitting), len(self.gaussians(model))
             arriving = sitting.arriving(image)
-        extra = {"step": live.step} if live is not None and live.model == model else {}
 
         def picture(pixels: np.ndarray) -> Picture:
             psnr = None if photo is None else photo.psnr(pixels)

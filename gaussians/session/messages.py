@@ -16,6 +16,8 @@ from gaussians.distill.recipe import Recipe
 from gaussians.scene import SceneOptions
 from gaussians.session.events import Event
 
+IMAGE, ELLIPSOIDS = "image", "ellipsoids"  # how models are shown
+
 # --- commands: window to worker ----------------------------------------------------------------------------
 
 
@@ -104,12 +106,14 @@ class Look:
         views: what to render, the most important first.
         dataset: the name of the dataset view the camera sits on, for photo and PSNR; None: free.
         moving: the user is moving: fewer pixels, sooner.
+        style: IMAGE, or ELLIPSOIDS of what is one set of Gaussians.
     """
 
     camera: Camera
     views: tuple[View, ...]
     dataset: str | None = None
     moving: bool = False
+    style: str = IMAGE
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from gaussians.session.gallery import Developing, Gallery
-from gaussians.session.messages import Frame, Look
+from gaussians.errors import BackendUnavailableError
+from gaussians.session.gallery import Developing, Drawer, Gallery
+from gaussians.session.messages import ELLIPSOIDS, Frame, Look
 from gaussians.session.preview import Previews, Shot
 
 _LONGEST = 0.2  # seconds after which a frame is waited for, whatever else there is to do
@@ -27,13 +28,19 @@ class Painter:
     Args:
         deliver: takes finished frames.
         fail: told of the model that can't be rendered, and why: once for each reason.
+        drawer: of models as ellipsoids; None, or where it fails: images are shown instead.
 
     Attributes:
         gallery: what is open; None: nothing.
     """
 
-    def __init__(self, deliver: Callable[[Frame], None], fail: Callable[[str, Exception], None]) -> None:
-        self._deliver, self._fail = deliver, fail
+    def __init__(
+        self,
+        deliver: Callable[[Frame], None],
+        fail: Callable[[str, Exception], None],
+        drawer: Drawer | None = None,
+    ) -> None:
+        self._deliver, self._fail, self._drawer = deliver, fail, drawer
         self._previews = Previews()
         self._told: set[tuple[str, type[Exception]]] = set()
         self._begun: _Begun | None = None
@@ -97,7 +104,15 @@ class Painter:
         look, began = self._previews.newest, time.perf_counter()
         assert self.gallery is not None
         assert look is not None
-        developing = self.gallery.begin(shot.model, shot.camera, look.dataset)
+        drawer = self._drawer if look.style == ELLIPSOIDS else None
+        try:
+            developing = self.gallery.begin(shot.model, shot.camera, look.dataset, drawer)
+        except BackendUnavailableError as error:
+            if drawer is None:
+                raise
+            self._drawer = None
+            self._fail(ELLIPSOIDS, error)
+            developing = self.gallery.begin(shot.model, shot.camera, look.dataset)
         return _Begun(shot, developing, began, time.perf_counter() - began)
 
     def _finish(self, begun: _Begun) -> None:

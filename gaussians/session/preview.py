@@ -74,7 +74,7 @@ class Previews:
             self._serial += 1
             self._arrived = (now, self._arrived[0])
             self._failed.clear()
-            if before is None or _size(before.camera) != _size(look.camera):
+            if before is None or (before.style, _size(before.camera)) != (look.style, _size(look.camera)):
                 self._costs.clear()
         self.newest = look
         cells = {view.cell for view in look.views}
@@ -208,7 +208,7 @@ def _kind(model: str) -> str:
 def _same_place(one: Look, other: Look) -> bool:
     a, b = one.camera, other.camera
     return (
-        one.dataset == other.dataset
+        (one.dataset, one.style) == (other.dataset, other.style)
         and _size(a) == _size(b)
         and np.array_equal(a.viewmat, b.viewmat)
         and np.array_equal(a.K, b.K)

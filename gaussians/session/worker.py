@@ -14,7 +14,7 @@ from gaussians.session.command_thread import CommandThread
 from gaussians.session.events import BackedOff, Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.exporting import export
 from gaussians.session.failures import failed_command, failure
-from gaussians.session.gallery import Gallery, checked_weights
+from gaussians.session.gallery import Drawer, Gallery, checked_weights
 from gaussians.session.ground import Ground
 from gaussians.session.live import Live
 from gaussians.session.loader import Loader, LoadingCancelled, Open
@@ -53,16 +53,17 @@ class Worker(CommandThread):
 
     Args:
         device: where to train and render.
+        drawer: of models as ellipsoids, called in the thread; None: they are shown by images alone.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, drawer: Drawer | None = None) -> None:
         super().__init__()
         self._device = device
         # All below is the thread's own.
         self._state = State.IDLE
         self._opened: Opened | None = None
         self._training: Training | None = None
-        self._painter = Painter(self._frames.put, self._cannot_show)
+        self._painter = Painter(self._frames.put, self._cannot_show, drawer)
         self._loader = Loader(device, self._outbox.put, self._inbox.interrupts_loading)
         self._announcer = Announcer(self._outbox.put)
         self._obey: dict[type[Command], Callable[[Any], None]] = {

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,7 @@ def test_from_the_demo_to_an_exported_student_and_back(person: Person, tmp_path:
     person.wait("the end", lambda known: known["run_state"] == "finished", PATIENCE)
     person.wait("the sharp student", lambda known: known["images"].get("student") == ["student", True])
     person.screenshot("10 finished")
+    ellipsoids_are_shown(person)
     the_student_is_exported(person, tmp_path)
     person.press("ctrl+q")
     the_run_is_reopened(person, tmp_path)
@@ -148,6 +149,23 @@ def the_timeline_is_scrubbed(person: Person) -> None:
     assert is_picture(person.cell("student", "09 the past"))
     person.click("timeline now")
     person.wait("the present", lambda known: known["images"]["student"][0] == "student")
+
+
+def ellipsoids_are_shown(person: Person) -> None:
+    image = person.cell("student", "10 finished")
+
+    def looks(how: Callable[[float], bool], shot: str) -> np.ndarray:
+        for _ in range(PATIENCE):
+            now = person.cell("student", shot)
+            if how(apart(now, image)):
+                return now
+            time.sleep(0.5)
+        raise AssertionError(shot)
+
+    person.press("v")
+    assert is_picture(looks(lambda difference: difference > 10, "10 ellipsoids"))
+    person.click("ellipsoids")
+    looks(lambda difference: difference < 1, "10 images again")
 
 
 def the_student_is_exported(person: Person, folder: Path) -> None:

@@ -1,14 +1,18 @@
 """The painter, with pictures that take as long as the test says: nobody waits for them while training."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gaussians.camera import Camera
-from gaussians.session.gallery import Picture
-from gaussians.session.messages import Frame, Look, View
+from gaussians.errors import BackendUnavailableError
+from gaussians.model import Gaussians
+from gaussians.session.gallery import Drawer, Picture
+from gaussians.session.messages import ELLIPSOIDS, Frame, Look, View
 from gaussians.session.painter import Painter
+from tests.distill.scenes import random_gaussians
 
 CAMERA = Camera(np.eye(4), np.diag([50.0, 50, 1]), 64, 48)
 LOOK = Look(CAMERA, (View("left", "student"), View("right", "vanilla")), None, False)
@@ -36,21 +40,25 @@ class Slow:
 class SlowGallery:
     def __init__(self) -> None:
         self.begun: list[Slow] = []
+        self.drawers: list[Drawer | None] = []
 
     def version(self, model: str, dataset: str | None) -> int:
         return 0
 
-    def begin(self, model: str, camera: Camera, dataset: str | None) -> Slow:
+    def begin(self, model: str, camera: Camera, dataset: str | None, drawer: Drawer | None = None) -> Slow:
+        self.drawers.append(drawer)
+        if drawer is not None:
+            drawer(random_gaussians(), camera, (0.0, 0.0, 0.0))
         self.begun.append(Slow(model))
         return self.begun[-1]
 
 
 class Window:
-    def __init__(self) -> None:
+    def __init__(self, drawer: Drawer | None = None) -> None:
         self.frames: list[Frame] = []
         self.failures: list[tuple[str, str]] = []
         self.painter = Painter(
-            self.frames.append, lambda model, error: self.failures.append((model, str(error)))
+            self.frames.append, lambda model, error: self.failures.append((model, str(error))), drawer
         )
         self.gallery = SlowGallery()
         self.painter.show(self.gallery)  # pyright: ignore[reportArgumentType] - a gallery as far as it is asked
@@ -139,3 +147,33 @@ def test_a_picture_that_fails_on_its_way_is_told_once_and_others_are_shown(windo
     assert window.failures == [("broken", "no memory")]
     assert window.cells == ["right"]
     assert [slow.model for slow in window.gallery.begun] == ["broken", "vanilla"]
+
+
+def draw(gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]) -> np.ndarray:
+    return np.zeros((camera.height, camera.width, 3), np.uint8)
+
+
+def no_opengl(gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]) -> np.ndarray:
+    raise BackendUnavailableError("no OpenGL 3.3 here")
+
+
+def test_ellipsoids_are_drawn_where_they_are_asked_for_and_all_anew():
+    window = Window(draw)
+    for style in ("image", ELLIPSOIDS, "image"):
+        window.painter.look(replace(LOOK, style=style))
+        while window.painter.paint(training=False):
+            pass
+    assert window.cells == ["left", "right"] * 3
+    assert window.gallery.drawers == [None, None, draw, draw, None, None]
+
+
+def test_where_ellipsoids_cannot_be_drawn_images_are_shown_and_it_is_said_once():
+    window = Window(no_opengl)
+    for x in (0.0, 1.0):
+        moved = Camera(np.diag([1.0, 1, 1, 1 + x]), CAMERA.K, 64, 48)
+        window.painter.look(Look(moved, LOOK.views, None, False, ELLIPSOIDS))
+        while window.painter.paint(training=False):
+            pass
+    assert window.cells == ["left", "right"] * 2
+    assert window.failures == [(ELLIPSOIDS, "no OpenGL 3.3 here")]
+    assert window.gallery.drawers == [no_opengl, None, None, None, None]
