@@ -20,6 +20,11 @@ class Comparison:
         self.most = 0.25
         self.mean: float | None = None  # of the error that is shown
 
+    @property
+    def is_error(self) -> bool:
+        """Whether an error of the second image to the first is shown."""
+        return self.mode in (Mode.ERROR, Mode.FLIP_MAP)
+
     def choose(self, which: str, model: str) -> None:
         """Compare this model, as "first" or as "second"; it stays chosen as long as there is one."""
         self._chosen.add(which)

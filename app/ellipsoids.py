@@ -12,8 +12,8 @@ from gaussians.model import SH_C0, Gaussians
 
 SHADERS = Path(__file__).parent.parent / "shaders"
 SURFACE = 0.3  # alpha on an ellipsoid's surface: what is nowhere that opaque is not drawn
-LEAST = 0.5  # px that no half-axis is drawn below
-_NEAR = 0.01  # world units
+LEAST = 0.71  # px that no half-axis is drawn below: so large a circle holds the centre of a pixel anywhere
+_NEAR, _FAR = 0.01, 1e6  # world units; depth is logarithmic
 _ROW = "3f 4f 3f 3f/i"  # an ellipsoid's centre, quaternion, half-axes, colour
 
 
@@ -25,35 +25,38 @@ class Ellipsoids:
 
     def __call__(
         self, gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, int]:
         """Draw a model.
 
         Args:
-            gaussians: N of them, on the CPU.
+            gaussians: N of them, on the CPU; their colours are those from all sides.
             camera: from where, and how large.
             background: RGB in [0, 1].
 
         Returns:
-            [H, W, 3] uint8.
+            [H, W, 3] uint8, and how many Gaussians are opaque enough to be drawn. (Those that reach behind
+            the camera are not, nor are those beyond the image.)
 
         Raises:
             BackendUnavailableError: there is no OpenGL 3.3 here.
         """
         if self._gl is None:
             self._gl = _Graphics()
-        return self._gl.draw(_rows(gaussians), camera, background)
+        rows = _rows(gaussians)
+        return self._gl.draw(rows, camera, background), len(rows)
 
 
 class _Graphics:
-    """A context of its own, its program, and the buffers of the last picture's size."""
+    """A context of its own, its program, and what the last picture was drawn into."""
 
     def __init__(self) -> None:
         try:
             import moderngl
 
             self._context: Any = moderngl.create_standalone_context(require=330)
-            sources = ((SHADERS / f"ellipsoids.{kind}").read_text("utf-8") for kind in ("vert", "frag"))
-            vertex, fragment = sources
+            vertex, fragment = (
+                (SHADERS / f"ellipsoids.{kind}").read_text("utf-8") for kind in ("vert", "frag")
+            )
             self._program: Any = self._context.program(vertex_shader=vertex, fragment_shader=fragment)
         except Exception as error:  # the library has no errors of its own
             raise BackendUnavailableError(
@@ -62,17 +65,13 @@ class _Graphics:
             ) from error
         self._context.enable(moderngl.DEPTH_TEST)
         self._strip = moderngl.TRIANGLE_STRIP
-        self._target: Any = None
+        self._target: list[Any] = []  # the framebuffer, then what it is made of
 
     def draw(self, rows: np.ndarray, camera: Camera, background: tuple[float, float, float]) -> np.ndarray:
-        """See `Ellipsoids`; rows: [N, 13] float32, as `_ROW` says."""
-        size = (camera.width, camera.height)
-        if self._target is None or self._target.size != size:
-            if self._target is not None:
-                self._target.release()
-            self._target = self._context.simple_framebuffer(size)
-        self._target.use()
-        self._target.clear(*background, 1.0)
+        """[H, W, 3] uint8; rows: [N, 13] float32, as `_ROW` says."""
+        target = self._sized(camera.width, camera.height)
+        target.use()
+        target.clear(*background, 1.0)
         if len(rows):
             self._place(camera)
             buffer = self._context.buffer(rows)
@@ -81,8 +80,18 @@ class _Graphics:
             array.render(self._strip, vertices=4, instances=len(rows))
             array.release()
             buffer.release()
-        pixels = self._target.read(components=3, alignment=1)
+        pixels = target.read(components=3, alignment=1)
         return np.frombuffer(pixels, np.uint8).reshape(camera.height, camera.width, 3)
+
+    def _sized(self, width: int, height: int) -> Any:
+        """The framebuffer, made anew for another size: its parts are not released with it."""
+        size = (width, height)
+        if not self._target or self._target[0].size != size:
+            for part in self._target:
+                part.release()
+            color, depth = self._context.renderbuffer(size), self._context.depth_renderbuffer(size)
+            self._target = [self._context.framebuffer([color], depth), color, depth]
+        return self._target[0]
 
     def _place(self, camera: Camera) -> None:
         """Tell the program of the camera. The image's first row is OpenGL's lowest."""
@@ -90,7 +99,7 @@ class _Graphics:
         settings: dict[str, Any] = {
             "pinhole": (K[0, 0], K[1, 1], K[0, 2], K[1, 2]),
             "size": (camera.width, camera.height),
-            "near": _NEAR,
+            "range": (_NEAR, _FAR),
             "least": LEAST,
         }
         for name, value in settings.items():
@@ -99,11 +108,12 @@ class _Graphics:
 
 
 def _rows(gaussians: Gaussians) -> np.ndarray:
-    """[M, 13] float32, see `_ROW`, of those that are opaque enough; colours are those from all sides."""
+    """[M, 13] float32, see `_ROW`, of those that are opaque enough."""
     opacities = gaussians.opacities.detach()
-    solid = gaussians.map(torch.Tensor.detach).select(opacities > SURFACE)
+    opaque = opacities > SURFACE
+    solid = gaussians.map(lambda tensor: tensor.detach()[opaque])
     # Alpha is opacity times exp(-r²/2), r standard deviations from the centre.
-    radii = (2 * (opacities[opacities > SURFACE] / SURFACE).log()).sqrt()[:, None]
+    radii = (2 * (opacities[opaque] / SURFACE).log()).sqrt()[:, None]
     colors = (0.5 + SH_C0 * solid.sh0[:, 0]).clamp(0, 1)
     parts = (solid.means, solid.quats, radii * solid.scales, colors)
     return np.ascontiguousarray(torch.cat(parts, dim=1).numpy())

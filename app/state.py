@@ -9,6 +9,7 @@ from gaussians.distill.pipeline import ENSEMBLE, STUDENT, plan
 from gaussians.distill.recipe import Recipe
 from gaussians.session.events import RunFinished, StageFinished, StepDone
 from gaussians.session.messages import (
+    EllipsoidsUnavailable,
     Exported,
     Failed,
     HistoryGrew,
@@ -47,6 +48,7 @@ class StudioState:
         failures: not shown to the user yet.
         exported: the last export that went well.
         lost: the worker has died: nothing can be done any more but to close the window.
+        draws_ellipsoids: whether models can be shown so, as far as is known.
         unsaved: why the run could not be saved when the window was to be closed; None else.
         version: grows with each report.
     """
@@ -66,6 +68,7 @@ class StudioState:
     failures: list[Failed] = field(default_factory=list)
     exported: Exported | None = None
     lost: bool = False
+    draws_ellipsoids: bool = True
     unsaved: Failed | None = None
     curves: Curves = field(default_factory=Curves)
     version: int = 0
@@ -155,6 +158,9 @@ class StudioState:
             self.failures.append(report)
         elif isinstance(report, QuitFailed):
             self.unsaved = report.failed
+        elif isinstance(report, EllipsoidsUnavailable):
+            self.draws_ellipsoids = False
+            self.failures.append(report.failed)
 
     def lose(self) -> None:
         """The worker has died, which it does only where not even an error could be reported."""

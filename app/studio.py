@@ -23,6 +23,7 @@ from gaussians.session.messages import (
     ELLIPSOIDS,
     IMAGE,
     CancelLoading,
+    EllipsoidsUnavailable,
     Failed,
     Frame,
     Look,
@@ -137,6 +138,8 @@ class Studio:
                 self._opened(report)
             elif isinstance(report, QuitFailed):
                 self._leaving = None
+            elif isinstance(report, EllipsoidsUnavailable):
+                self.style = IMAGE
         if not (self.state.lost or self._leaving or self.worker.is_alive):
             self.state.lose()
         if reports:
@@ -165,10 +168,10 @@ class Studio:
             return
         cell = next(iter(places.values()))
         camera = control.camera(int(cell.width), int(cell.height))
-        key = (_key(camera), views, control.dataset, moving, self.style)
+        key = (_key(camera), views, control.dataset, moving)
         if key != self._asked and cell.width >= 16 and cell.height >= 16:
             self._asked = key
-            self.worker.send(Look(camera, views, control.dataset, moving, self.style))
+            self.worker.send(Look(camera, views, control.dataset, moving))
 
     def wait_for_image(self, cell: str, seconds: float) -> None:
         """While the camera moves: let a cell's image of the camera as it is now arrive, if it soon does."""
@@ -216,9 +219,15 @@ class Studio:
         if self.control is not None:
             self.control.reset()
 
+    @property
+    def has_ellipsoids(self) -> bool:
+        """Whether there is a model that could be shown as ellipsoids, and the means to."""
+        return self.control is not None and bool(self.state.teachers) and self.state.draws_ellipsoids
+
     def toggle_ellipsoids(self) -> None:
         """Show what models are made of instead of their images, or images again."""
-        self.style = IMAGE if self.style == ELLIPSOIDS else ELLIPSOIDS
+        if self.has_ellipsoids:
+            self.style = IMAGE if self.style == ELLIPSOIDS else ELLIPSOIDS
 
     def leave(self, *, unsaved: bool = False) -> None:
         """Ask the worker to save and to end; `has_left` says when it did.
@@ -272,15 +281,16 @@ class Studio:
         views = []
         dataset = self.control.dataset if self.control else None
         for cell in sorted(self.layout.shown, key=lambda cell: cell != active):
-            models = [cell]
+            models, style = [cell], self.style
             if cell == COMPARE:
                 models = [self.comparison.first, self.comparison.second]
+                style = IMAGE if self.comparison.is_error else style  # an error is one of images
             for model, name in zip(models, (FIRST, SECOND) if cell == COMPARE else (cell,), strict=True):
                 if model == PHOTO and dataset is None:
                     continue
                 if model == STUDENT and self.past is not None:
                     model = f"history:{self.past}"
-                views.append(View(name, model))
+                views.append(View(name, model, style))
         return tuple(views)
 
 

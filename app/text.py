@@ -11,6 +11,11 @@ def gaussians(number: int) -> str:
     return f"{number:,} Gaussian{'' if number == 1 else 's'}"
 
 
+def some(number: int, of: int) -> str:
+    """Some of the Gaussians that there are: "812 of 12,345 Gaussians"."""
+    return f"{number:,} of {gaussians(of)}"
+
+
 def size(number: float) -> str:
     """Bytes, in decimal units, three digits: "0 B", "812 B", "4.73 MB", "12.1 GB"."""
     if number < 1000:

@@ -39,7 +39,7 @@ class ViewBar:
                 "ellipsoids",
                 "Ellipsoids",
                 self._studio.toggle_ellipsoids,
-                "What models are made of, instead of images: each Gaussian where its alpha is 0.3  (V)",
+                "What models are made of: Gaussians whose alpha reaches 0.3, up to where it does  (V)",
             )
             self._button("grid", "Grid", self._studio.layout.shrink, "All cells again  (Esc)")
             dpg.bind_item_theme(dpg.add_text("", tag="view name"), self._look.faint)
@@ -66,7 +66,7 @@ class ViewBar:
                 dpg.set_value(f"show {cell}", cell in layout.shown)
         dpg.configure_item("view buttons", show=bool(studio.view_names))
         _show("reset", control is not None)
-        _show("ellipsoids", control is not None and bool(studio.state.teachers))
+        _show("ellipsoids", studio.has_ellipsoids)
         dpg.bind_item_theme("ellipsoids", self._look.chosen if studio.style == ELLIPSOIDS else 0)
         _show("grid", layout.enlarged is not None)
         here = control.target if control is not None else None

@@ -16,6 +16,7 @@ from app.studio import FIRST, SECOND, Studio
 from app.textures import Texture, Textures
 from app.theme import BACK, LINE
 from gaussians.session.heat import heat_colors
+from gaussians.session.messages import IMAGE
 
 AREA = "viewport"
 GRIP = 10  # px on either side of the divider that take hold of it
@@ -214,7 +215,12 @@ class Viewport:
         wanted = [frames.get(FIRST), frames.get(SECOND)]
         names = (comparison.first, comparison.second)
         for frame, name in zip(wanted, names, strict=True):
-            if frame is None or not _is_of(frame.model, name) or (name == PHOTO and not self._on_photo):
+            if (
+                frame is None
+                or not _is_of(frame.model, name)
+                or (name == PHOTO and not self._on_photo)
+                or (comparison.is_error and frame.style != IMAGE)
+            ):
                 self._shown.pop(COMPARE, None)
                 self._composed = None
                 return
@@ -249,7 +255,8 @@ class Viewport:
         title = text.model(frame.model if frame is not None else cell)
         facts = []
         if frame is not None and cell not in (PHOTO, DISAGREEMENT):
-            facts.append(text.gaussians(frame.count))
+            drawn = frame.extra.get("drawn")
+            facts.append(text.gaussians(frame.count) if drawn is None else text.some(drawn, frame.count))
             if frame.psnr is not None and self._on_photo:
                 facts.append(f"{frame.psnr:.2f} dB")
         if cell == PHOTO and studio.control is not None and studio.control.dataset is not None:

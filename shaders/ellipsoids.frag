@@ -2,7 +2,7 @@
 // Where the pixel's ray meets the ellipsoid, lit by a lamp at the camera.
 
 uniform vec4 pinhole;
-uniform float near;
+uniform vec2 range;
 
 flat in vec3 centre;
 flat in mat3 to_ball;
@@ -24,5 +24,5 @@ void main() {
     vec3 normal = normalize(transpose(to_ball) * (start + depth * way));
     float facing = max(-dot(normal, normalize(ray)), 0.0);
     shade = vec4(albedo * (0.3 + 0.7 * facing), 1.0);
-    gl_FragDepth = 1.0 - near / depth;
+    gl_FragDepth = log2(depth / range.x) / log2(range.y / range.x);  // as exact far away as near
 }

@@ -4,8 +4,8 @@
 uniform mat4 world_to_camera;  // OpenCV axes: x right, y down, z forward
 uniform vec4 pinhole;          // fx, fy, cx, cy in pixels
 uniform vec2 size;             // of the image, in pixels
-uniform float near;
-uniform float least;           // half-axis below which none is drawn, in pixels: thin ones don't flicker
+uniform vec2 range;            // depths that are drawn, from and to
+uniform float least;           // half-axis below which none is drawn, in pixels: small ones don't flicker
 
 in vec3 mean;
 in vec4 quat;  // w, x, y, z; any length but 0
@@ -33,14 +33,14 @@ void main() {
     centre = (world_to_camera * vec4(mean, 1.0)).xyz;
     albedo = color;
     mat3 axes = mat3(world_to_camera) * rotation(quat);
-    vec3 lengths = max(half_axes, vec3(least * max(centre.z, near) / pinhole.x));
+    vec3 lengths = max(half_axes, vec3(least * max(centre.z, range.x) / min(pinhole.x, pinhole.y)));
     mat3 stretched = mat3(axes[0] * lengths.x, axes[1] * lengths.y, axes[2] * lengths.z);
     to_ball = transpose(mat3(axes[0] / lengths.x, axes[1] / lengths.y, axes[2] / lengths.z));
 
     // The dual conic of the outline, in coordinates x / z and y / z; its tangents along the axes are the bounds.
     mat3 outline = stretched * transpose(stretched) - outerProduct(centre, centre);
     float depth = sqrt(max(outline[2][2] + centre.z * centre.z, 0.0));
-    if (centre.z - depth < near) {
+    if (centre.z - depth < range.x) {
         gl_Position = vec4(2.0, 2.0, 2.0, 1.0);  // it reaches behind the camera: beyond the screen
         return;
     }

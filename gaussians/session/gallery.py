@@ -1,5 +1,6 @@
 """All that can be shown of what is open: photos, models finished and live, what teachers say together."""
 
+import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +22,9 @@ from gaussians.session.live import Live
 from gaussians.session.placed_photo import PlacedPhoto, sees_photo
 from gaussians.train.evaluate import render_view
 
-Drawer = Callable[[Gaussians, Camera, tuple[float, float, float]], np.ndarray]
-"""Draws Gaussians, on the CPU, otherwise than by rendering: from a camera, before a background, to [H, W, 3]
-uint8. Raises BackendUnavailableError where it can't."""
+Drawer = Callable[[Gaussians, Camera, tuple[float, float, float]], tuple[np.ndarray, int]]
+"""Draws Gaussians of SH degree 0, on the CPU, otherwise than by rendering: from a camera, before a
+background, to [H, W, 3] uint8, and how many of them. Raises BackendUnavailableError where it can't."""
 
 PHOTO, DISAGREEMENT = "photo", "disagreement"
 _LEAST_SCALE = 0.02  # of the disagreement's colours: below, teachers agree but for noise
@@ -198,9 +199,11 @@ class Gallery:
         extra = {"step": live.step} if live is not None and live.model == model else {}
         with self._aside.rendering(changing) as sitting:
             if drawer is not None and self.is_splat(model):
-                gaussians = sitting.sheltered(self.gaussians(model)).map(Tensor.detach).to("cpu")
-                drawn = Picture(drawer(gaussians, camera, self._background), len(gaussians), extra=extra)
-                return Developing(None, lambda _: drawn)
+                gaussians = sitting.sheltered(self.gaussians(model)).map(Tensor.detach)
+                plain = dataclasses.replace(gaussians, shN=gaussians.shN[:, :0]).to("cpu")
+                image, drawn = drawer(plain, camera, self._background)
+                solid = Picture(image, len(plain), extra=extra | {"drawn": drawn})
+                return Developing(None, lambda _: solid)
             if model == DISAGREEMENT:
                 return self._disagreement(camera, counts[DISAGREEMENT], sitting)
             if model == ENSEMBLE:

@@ -91,10 +91,12 @@ class View:
     Attributes:
         cell: the cell's name; its frame comes back under it.
         model: "photo", a teacher, "ensemble", "student", "disagreement", or "history:STEP".
+        style: IMAGE, or ELLIPSOIDS, of a model that is one set of Gaussians.
     """
 
     cell: str
     model: str
+    style: str = IMAGE
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,12 @@ class Look:
         views: what to render, the most important first.
         dataset: the name of the dataset view the camera sits on, for photo and PSNR; None: free.
         moving: the user is moving: fewer pixels, sooner.
-        style: IMAGE, or ELLIPSOIDS of what is one set of Gaussians.
     """
 
     camera: Camera
     views: tuple[View, ...]
     dataset: str | None = None
     moving: bool = False
-    style: str = IMAGE
 
 
 @dataclass(frozen=True)
@@ -277,6 +277,13 @@ class QuitFailed:
 
 
 @dataclass(frozen=True)
+class EllipsoidsUnavailable:
+    """Models can't be drawn as ellipsoids here, and are shown by their images instead."""
+
+    failed: Failed
+
+
+@dataclass(frozen=True)
 class Frame:
     """A rendered view.
 
@@ -288,8 +295,10 @@ class Frame:
         psnr: against the photo at the image's size, on a dataset view; None else.
         seconds: it took.
         sharp: at full size, not the quick one while moving.
-        extra: "step" of a model in training; of "disagreement" the "scale" (the standard deviation, in [0, 1]
-            as colours are, that the brightest colour stands for) and the "mean".
+        style: it is shown in: ELLIPSOIDS only if that was asked for, and can be.
+        extra: "step" of a model in training; of ellipsoids the count of those "drawn"; of "disagreement" the
+            "scale" (the standard deviation, in [0, 1] as colours are, that the brightest colour stands for)
+            and the "mean".
     """
 
     cell: str
@@ -300,10 +309,11 @@ class Frame:
     psnr: float | None = None
     seconds: float = 0.0
     sharp: bool = True
+    style: str = IMAGE
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 Report = (
     Loading | SceneOpened | RunStateChanged | Progressed | MetricsLogged | ModelsChanged | TeachersWeighed
-    | HistoryGrew | Exported | Failed | QuitFailed
+    | HistoryGrew | Exported | Failed | QuitFailed | EllipsoidsUnavailable
 )  # fmt: skip

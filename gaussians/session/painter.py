@@ -4,12 +4,23 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from gaussians.errors import BackendUnavailableError
+import numpy as np
+
+from gaussians.camera import Camera
+from gaussians.model import Gaussians
 from gaussians.session.gallery import Developing, Drawer, Gallery
-from gaussians.session.messages import ELLIPSOIDS, Frame, Look
+from gaussians.session.messages import ELLIPSOIDS, IMAGE, Frame, Look
 from gaussians.session.preview import Previews, Shot
 
 _LONGEST = 0.2  # seconds after which a frame is waited for, whatever else there is to do
+
+
+class _CannotDrawError(Exception):
+    """The drawer failed, and why."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +39,8 @@ class Painter:
     Args:
         deliver: takes finished frames.
         fail: told of the model that can't be rendered, and why: once for each reason.
-        drawer: of models as ellipsoids; None, or where it fails: images are shown instead.
+        drawer: of models as ellipsoids; None, or from its first failure on: images are shown instead. That
+            is told as one of the model ELLIPSOIDS.
 
     Attributes:
         gallery: what is open; None: nothing.
@@ -104,16 +116,23 @@ class Painter:
         look, began = self._previews.newest, time.perf_counter()
         assert self.gallery is not None
         assert look is not None
-        drawer = self._drawer if look.style == ELLIPSOIDS else None
+        drawer = self._draw if shot.style == ELLIPSOIDS and self._drawer is not None else None
         try:
             developing = self.gallery.begin(shot.model, shot.camera, look.dataset, drawer)
-        except BackendUnavailableError as error:
-            if drawer is None:
-                raise
+        except _CannotDrawError as error:
             self._drawer = None
-            self._fail(ELLIPSOIDS, error)
+            self._fail(ELLIPSOIDS, error.reason)
             developing = self.gallery.begin(shot.model, shot.camera, look.dataset)
         return _Begun(shot, developing, began, time.perf_counter() - began)
+
+    def _draw(
+        self, gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]
+    ) -> tuple[np.ndarray, int]:
+        assert self._drawer is not None
+        try:
+            return self._drawer(gaussians, camera, background)
+        except Exception as error:
+            raise _CannotDrawError(error) from error
 
     def _finish(self, begun: _Begun) -> None:
         """Deliver the frame, once it is done."""
@@ -133,6 +152,7 @@ class Painter:
                 psnr=picture.psnr,
                 seconds=taken,
                 sharp=shot.sharp,
+                style=ELLIPSOIDS if "drawn" in picture.extra else IMAGE,
                 extra=picture.extra,
             )
         )

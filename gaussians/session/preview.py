@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gaussians.camera import Camera
-from gaussians.session.messages import Look
+from gaussians.session.messages import Look, View
 
 STILL_AFTER = 0.3  # seconds without a new camera
 IDLE_SHARE = 0.03  # of the worker's time, to show what training changes
@@ -23,6 +23,7 @@ class Shot:
     Attributes:
         cell: its frame's name.
         model: what to render.
+        style: as the view has it.
         camera: at the size to render at: `scale` times the size wanted.
         sharp: whether that is the size wanted.
         version: of the model, as asked for.
@@ -31,6 +32,7 @@ class Shot:
 
     cell: str
     model: str
+    style: str
     camera: Camera
     sharp: bool
     version: Hashable
@@ -74,7 +76,7 @@ class Previews:
             self._serial += 1
             self._arrived = (now, self._arrived[0])
             self._failed.clear()
-            if before is None or (before.style, _size(before.camera)) != (look.style, _size(look.camera)):
+            if before is None or _size(before.camera) != _size(look.camera):
                 self._costs.clear()
         self.newest = look
         cells = {view.cell for view in look.views}
@@ -116,7 +118,7 @@ class Previews:
         if self._is_charged:
             self._credit -= seconds if spent is None else spent
         self._shown[shot.cell] = _Shown(shot, now)
-        key = (_kind(shot.model), shot.scale)
+        key = (_kind(shot.model, shot.style), shot.scale)
         self._costs[key] = 0.5 * (self._costs.get(key, seconds) + seconds)
 
     def failed(self, shot: Shot) -> None:
@@ -140,15 +142,16 @@ class Previews:
         """Shots that the user waits for, and those that show what training changed: most urgent first."""
         new: list[tuple[str, Shot]] = []
         blurred, outdated = [], []
-        known = [(view.cell, view.model, version(view.model)) for view in look.views]
-        shown_now = [target for target in known if target[2] is not None]
-        for cell, model, now_version in shown_now:
+        known = [(view, version(view.model)) for view in look.views]
+        shown_now = [target for target in known if target[1] is not None]
+        for view, now_version in shown_now:
+            cell = view.cell
             if (cell, self._serial) in self._failed:
                 continue
-            scale = self._scale(model, len(shown_now), cell == shown_now[0][0]) if moving else 1.0
-            shot = self._shot(look, cell, model, now_version, scale)
+            scale = self._scale(view, len(shown_now), view is shown_now[0][0]) if moving else 1.0
+            shot = self._shot(look, view, now_version, scale)
             shown = self._shown.get(cell)
-            if shown is None or shown.shot.model != model or shown.shot.serial != self._serial:
+            if shown is None or _look_of(shown.shot) != _look_of(shot):
                 new.append((cell, shot))
             elif not moving and not shown.shot.sharp:
                 blurred.append(shot)
@@ -174,25 +177,25 @@ class Previews:
         shown = self._shown.get(cell)
         return -1e9 if shown is None else shown.at
 
-    def _shot(self, look: Look, cell: str, model: str, version: Hashable, scale: float) -> Shot:
+    def _shot(self, look: Look, view: View, version: Hashable, scale: float) -> Shot:
         camera = look.camera
         if scale < 1:
             width, height = (max(16, round(scale * size)) for size in (camera.width, camera.height))
             camera = camera.resized(width, height)
-        return Shot(cell, model, camera, scale == 1, version, scale, self._serial)
+        return Shot(view.cell, view.model, view.style, camera, scale == 1, version, scale, self._serial)
 
-    def _scale(self, model: str, cells: int, is_first: bool) -> float:
+    def _scale(self, view: View, cells: int, is_first: bool) -> float:
         """The largest scale whose expected cost fits into the cell's part of a round: half for the first."""
         part = 1.0 if cells == 1 else 0.5 if is_first else 0.5 / (cells - 1)
         for scale in SCALES:
-            expected = self._expected(model, scale)
+            expected = self._expected(view, scale)
             if expected is None or expected <= part * MOVING_SECONDS:
                 return scale if expected is not None else 0.5
         return SCALES[-1]
 
-    def _expected(self, model: str, scale: float) -> float | None:
+    def _expected(self, view: View, scale: float) -> float | None:
         """Seconds that a frame takes: as measured, or from the nearest measured size by area."""
-        kind = _kind(model)
+        kind = _kind(view.model, view.style)
         known = [measured for name, measured in self._costs if name == kind]
         if not known:
             return None
@@ -200,15 +203,20 @@ class Previews:
         return self._costs[kind, nearest] * (scale / nearest) ** 2
 
 
-def _kind(model: str) -> str:
-    """Models whose rendering costs the same: all snapshots of the history are one."""
-    return model.partition(":")[0]
+def _kind(model: str, style: str) -> str:
+    """What costs the same to render: all snapshots of the history are one model."""
+    return f"{model.partition(':')[0]} {style}"
+
+
+def _look_of(shot: Shot) -> tuple[str, str, int]:
+    """What an image must have in common with another that it brings up to date."""
+    return shot.model, shot.style, shot.serial
 
 
 def _same_place(one: Look, other: Look) -> bool:
     a, b = one.camera, other.camera
     return (
-        (one.dataset, one.style) == (other.dataset, other.style)
+        one.dataset == other.dataset
         and _size(a) == _size(b)
         and np.array_equal(a.viewmat, b.viewmat)
         and np.array_equal(a.K, b.K)

@@ -20,8 +20,10 @@ from gaussians.session.live import Live
 from gaussians.session.loader import Loader, LoadingCancelled, Open
 from gaussians.session.machine import behind_the_window
 from gaussians.session.messages import (
+    ELLIPSOIDS,
     Command,
     Continue,
+    EllipsoidsUnavailable,
     Export,
     Failed,
     Look,
@@ -291,7 +293,11 @@ class Worker(CommandThread):
             return False
 
     def _cannot_show(self, model: str, error: Exception) -> None:
-        self._outbox.put(failure(f"{model} can't be shown", error))
+        if model == ELLIPSOIDS:
+            what = "Ellipsoids can't be drawn; images are shown instead"
+            self._outbox.put(EllipsoidsUnavailable(failure(what, error)))
+        else:
+            self._outbox.put(failure(f"{model} can't be shown", error))
 
     def _breathe(self) -> None:
         """In long work of the run: the camera still moves."""

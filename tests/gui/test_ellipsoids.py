@@ -10,7 +10,9 @@ from gaussians.camera import Camera
 from gaussians.errors import BackendUnavailableError
 from gaussians.model import SH_C0, Gaussians
 from gaussians.raster import rasterize
+from gaussians.session.machine import memory_in_use
 
+CPU = torch.device("cpu")
 BACKGROUND = (0.1, 0.2, 0.3)
 CAMERA = Camera(
     np.array([[0.8, 0, 0.6, 0.1], [0, 1, 0, -0.2], [-0.6, 0, 0.8, 4], [0, 0, 0, 1]]),
@@ -76,7 +78,8 @@ def cast(gaussians: Gaussians, camera: Camera) -> np.ndarray:
 
 def test_every_ray_meets_what_it_should() -> None:
     gaussians = cloud()
-    ours = Ellipsoids()(gaussians, CAMERA, BACKGROUND)
+    ours, drawn = Ellipsoids()(gaussians, CAMERA, BACKGROUND)
+    assert 4 < drawn == int((gaussians.opacities > SURFACE).sum()) < 14
     assert (ours.dtype, ours.shape) == (np.uint8, (64, 96, 3))
     truth = np.round(cast(gaussians, CAMERA) * 255)
     off = np.abs(ours - truth).max(axis=-1)
@@ -88,7 +91,7 @@ def test_every_ray_meets_what_it_should() -> None:
 def test_a_lone_opaque_gaussian_lies_where_it_is_rendered() -> None:
     one = cloud(1).map(torch.clone)
     one.means[:], one.logit_opacities[:] = torch.tensor([0.4, -0.3, 0.2]), 5.0
-    drawn = Ellipsoids()(one, CAMERA, (0.0, 0.0, 0.0)).any(axis=-1)
+    drawn = Ellipsoids()(one, CAMERA, (0.0, 0.0, 0.0))[0].any(axis=-1)
     _, alpha, _ = rasterize(**one.render_args(), **CAMERA.tensors())
     rendered = (alpha[0, :, :, 0] > SURFACE).numpy()
     assert 30 < rendered.sum() < 3000
@@ -100,21 +103,55 @@ def test_what_is_faint_behind_or_around_the_camera_is_left_out() -> None:
     three = cloud(3).map(torch.clone)
     three.logit_opacities[:] = torch.tensor([-1.0, 5.0, 5.0])  # an opacity of 0.27
     eye = torch.from_numpy(np.linalg.inv(CAMERA.viewmat)[:3]).float()
-    three.means[0], three.means[1], three.means[2] = eye @ torch.tensor([0, 0, 2.0, 1]), 0, eye[:, 3]
-    three.means[1] = eye @ torch.tensor([0, 0, -2.0, 1])
+    for index, depth in enumerate((2.0, -2.0, 0.0)):
+        three.means[index] = eye @ torch.tensor([0, 0, depth, 1])
     three.log_scales[:] = -1.0
     draw = Ellipsoids()
-    empty = draw(three.select(torch.zeros(0, dtype=torch.long)), CAMERA, BACKGROUND)
-    assert np.array_equal(draw(three, CAMERA, BACKGROUND), empty)
+    empty, none = draw(three.select(torch.zeros(0, dtype=torch.long)), CAMERA, BACKGROUND)
+    image, opaque = draw(three, CAMERA, BACKGROUND)
+    assert (none, opaque) == (0, 2)
+    assert np.array_equal(image, empty)
     assert np.unique(empty.reshape(-1, 3), axis=0).tolist() == [[26, 51, 76]]
 
 
-def test_the_size_may_change_from_picture_to_picture() -> None:
+def test_the_size_may_change_from_picture_to_picture_and_nothing_is_left_behind() -> None:
     draw, gaussians = Ellipsoids(), cloud()
-    large = draw(gaussians, CAMERA, BACKGROUND)
-    small = draw(gaussians, CAMERA.resized(48, 32), BACKGROUND)
+    large, _ = draw(gaussians, CAMERA, BACKGROUND)
+    small, _ = draw(gaussians, CAMERA.resized(48, 32), BACKGROUND)
     assert small.shape == (32, 48, 3)
-    assert np.array_equal(draw(gaussians, CAMERA, BACKGROUND), large)
+    assert np.array_equal(draw(gaussians, CAMERA, BACKGROUND)[0], large)
+
+    sizes = [CAMERA.resized(960, 640), CAMERA.resized(1200, 800)]
+    for camera in sizes * 3:
+        draw(gaussians, camera, BACKGROUND)
+    before = memory_in_use(CPU)
+    for camera in sizes * 10:
+        draw(gaussians, camera, BACKGROUND)
+    assert memory_in_use(CPU) - before < 30e6  # twenty pairs of buffers are 138 MB
+
+
+def test_specks_are_seen_wherever_they_lie() -> None:
+    one = cloud(1).map(torch.clone)
+    one.logit_opacities[:], one.log_scales[:], one.means[:] = 5.0, -12.0, 0
+    draw = Ellipsoids()
+    for shift in np.random.default_rng(0).uniform(-1, 1, (40, 2)):
+        viewmat = np.eye(4)
+        viewmat[:3, 3] = (*shift, 5)
+        image, _ = draw(one, Camera(viewmat, CAMERA.K, 96, 64), (0.0, 0.0, 0.0))
+        assert 1 <= image.any(axis=-1).sum() <= 4
+
+
+@pytest.mark.parametrize("depth", [0.5, 30.0, 3000.0])
+def test_what_is_nearer_hides_what_is_farther(depth: float) -> None:
+    two = cloud(2).map(torch.clone)
+    two.logit_opacities[:], two.log_scales[:] = 5.0, float(np.log(0.02 * depth))
+    two.means[:], two.means[1, 2] = torch.tensor([0, 0, depth]), 1.003 * depth
+    two.sh0[0], two.sh0[1] = 2.0, -2.0  # white before black
+    straight = Camera(np.eye(4), CAMERA.K, 96, 64)
+    draw = Ellipsoids()
+    for order in ([0, 1], [1, 0]):
+        image, _ = draw(two.select(torch.tensor(order)), straight, (0.5, 0.5, 0.5))
+        assert image[31, 50].min() > 240
 
 
 def test_without_opengl_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

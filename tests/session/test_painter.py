@@ -1,7 +1,6 @@
 """The painter, with pictures that take as long as the test says: nobody waits for them while training."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ class Slow:
 
     def __init__(self, model: str) -> None:
         self.model, self.done, self.waited = model, False, False
+        self.extra: dict[str, int] = {}
 
     def is_done(self) -> bool:
         return self.done
@@ -34,22 +34,22 @@ class Slow:
         self.waited = not self.done
         if self.model == "broken":
             raise ValueError("no memory")
-        return Picture(np.zeros((48, 64, 3), np.uint8), 7)
+        return Picture(np.zeros((48, 64, 3), np.uint8), 7, extra=self.extra)
 
 
 class SlowGallery:
     def __init__(self) -> None:
         self.begun: list[Slow] = []
-        self.drawers: list[Drawer | None] = []
 
     def version(self, model: str, dataset: str | None) -> int:
         return 0
 
     def begin(self, model: str, camera: Camera, dataset: str | None, drawer: Drawer | None = None) -> Slow:
-        self.drawers.append(drawer)
-        if drawer is not None:
-            drawer(random_gaussians(), camera, (0.0, 0.0, 0.0))
+        if model == "no gsplat":
+            raise BackendUnavailableError("gsplat did not compile")
         self.begun.append(Slow(model))
+        if drawer is not None:
+            self.begun[-1].extra = {"drawn": drawer(random_gaussians(), camera, (0.0, 0.0, 0.0))[1]}
         return self.begun[-1]
 
 
@@ -149,31 +149,55 @@ def test_a_picture_that_fails_on_its_way_is_told_once_and_others_are_shown(windo
     assert [slow.model for slow in window.gallery.begun] == ["broken", "vanilla"]
 
 
-def draw(gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]) -> np.ndarray:
-    return np.zeros((camera.height, camera.width, 3), np.uint8)
+def draw(
+    gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]
+) -> tuple[np.ndarray, int]:
+    return np.zeros((camera.height, camera.width, 3), np.uint8), 5
 
 
-def no_opengl(gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]) -> np.ndarray:
+def no_opengl(
+    gaussians: Gaussians, camera: Camera, background: tuple[float, float, float]
+) -> tuple[np.ndarray, int]:
     raise BackendUnavailableError("no OpenGL 3.3 here")
 
 
-def test_ellipsoids_are_drawn_where_they_are_asked_for_and_all_anew():
+def styled(style: str, camera: Camera = CAMERA, model: str = "vanilla") -> Look:
+    return Look(camera, (View("left", "student", style), View("right", model)))
+
+
+def test_a_cell_is_drawn_as_ellipsoids_where_that_is_asked_for():
     window = Window(draw)
     for style in ("image", ELLIPSOIDS, "image"):
-        window.painter.look(replace(LOOK, style=style))
+        window.painter.look(styled(style))
         while window.painter.paint(training=False):
             pass
-    assert window.cells == ["left", "right"] * 3
-    assert window.gallery.drawers == [None, None, draw, draw, None, None]
+    assert window.cells == ["left", "right", "left", "left"]
+    assert [frame.style for frame in window.frames] == ["image", "image", ELLIPSOIDS, "image"]
+    assert window.frames[2].extra["drawn"] == 5
 
 
 def test_where_ellipsoids_cannot_be_drawn_images_are_shown_and_it_is_said_once():
     window = Window(no_opengl)
     for x in (0.0, 1.0):
         moved = Camera(np.diag([1.0, 1, 1, 1 + x]), CAMERA.K, 64, 48)
-        window.painter.look(Look(moved, LOOK.views, None, False, ELLIPSOIDS))
+        window.painter.look(styled(ELLIPSOIDS, moved))
         while window.painter.paint(training=False):
             pass
     assert window.cells == ["left", "right"] * 2
+    assert {frame.style for frame in window.frames} == {"image"}
     assert window.failures == [(ELLIPSOIDS, "no OpenGL 3.3 here")]
-    assert window.gallery.drawers == [no_opengl, None, None, None, None]
+
+
+def test_a_model_that_cannot_be_rendered_is_not_the_drawers_fault():
+    window = Window(draw)
+    for model in ("no gsplat", "vanilla"):
+        window.painter.look(styled(ELLIPSOIDS, model=model))
+        while window.painter.paint(training=False):
+            pass
+    assert window.failures == [("no gsplat", "gsplat did not compile")]
+    window.painter.look(styled(ELLIPSOIDS, CAMERA.resized(32, 24)))
+    while window.painter.paint(training=False):
+        pass
+    lefts = [frame.style for frame in window.frames if frame.cell == "left"]
+    assert lefts == [ELLIPSOIDS] * len(lefts)
+    assert len(lefts) > 1
