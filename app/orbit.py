@@ -184,3 +184,18 @@ class OrbitControl:
         if not math.isfinite(distance) or distance < 0.05 * self._extent:  # it looks away from the centre
             distance = 0.5 * self._extent
         return Pose(position, glm.dquat(glm.normalize(rotation)), float(distance))
+
+
+def outside(up: np.ndarray, centre: np.ndarray, extent: float) -> Camera:
+    """A camera that sees all of a splat that has no cameras: level, three extents away."""
+    up = np.asarray(up, np.float64) / np.linalg.norm(up)
+    side = np.eye(3)[np.abs(up).argmin()]
+    forward = np.cross(up, side)
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, up)
+    rotation = np.stack([right, -up, forward])
+    viewmat = np.eye(4)
+    viewmat[:3, :3] = rotation
+    viewmat[:3, 3] = -rotation @ (np.asarray(centre) - forward * 3.0 * extent)
+    K = np.array([[900.0, 0, 480], [0, 900, 360], [0, 0, 1]])
+    return Camera(viewmat, K, 960, 720)

@@ -9,7 +9,7 @@ from app.comparison import Comparison
 from app.flip_view import FlipView
 from app.form import RecipeForm
 from app.layout import Layout
-from app.orbit import OrbitControl
+from app.orbit import OrbitControl, outside
 from app.settings import load_settings, settings_file
 from app.state import COMPARE, DISAGREEMENT, PHOTO, StudioState
 from app.worker_like import WorkerLike
@@ -273,7 +273,7 @@ class Studio:
         else:
             self.form.choose("preview" if opened.path == DEMO else "fast")
         name = next(iter(opened.test or tuple(opened.cameras)), None)
-        home = opened.cameras[name] if name is not None else _outside(opened)
+        home = opened.cameras[name] if name is not None else outside(opened.up, opened.centre, opened.extent)
         self.control = OrbitControl(home, opened.up, opened.centre, opened.extent, name)
 
     def _views(self, active: str | None = None) -> tuple[View, ...]:
@@ -296,18 +296,3 @@ class Studio:
 
 def _key(camera: Camera) -> tuple:
     return camera.viewmat.tobytes(), camera.K.tobytes(), camera.width, camera.height
-
-
-def _outside(opened: SceneOpened) -> Camera:
-    """A camera that sees all of a splat that has no cameras: level, three extents away."""
-    up = np.asarray(opened.up, np.float64) / np.linalg.norm(opened.up)
-    side = np.eye(3)[np.abs(up).argmin()]
-    forward = np.cross(up, side)
-    forward = forward / np.linalg.norm(forward)
-    right = np.cross(forward, up)
-    rotation = np.stack([right, -up, forward])
-    viewmat = np.eye(4)
-    viewmat[:3, :3] = rotation
-    viewmat[:3, 3] = -rotation @ (np.asarray(opened.centre) - forward * 3.0 * opened.extent)
-    K = np.array([[900.0, 0, 480], [0, 900, 360], [0, 0, 1]])
-    return Camera(viewmat, K, 960, 720)
