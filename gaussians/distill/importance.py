@@ -81,7 +81,8 @@ def importance(
             a large one does (Mini-Splatting's outdoor variant).
         opacity: of the Gaussian itself; no view is looked at.
         effect: Σ over pixels and channels of the squared change if it were not there, see
-            `gaussians.raster.removal_effects`.
+            `gaussians.raster.removal_effects`; of several views without the one that would miss it most, as
+            what only one photo wants is mostly what is wrong with that photo.
 
     Args:
         gaussians: N of them.
@@ -111,9 +112,11 @@ def importance(
                 lookout.breathe()
             yield view, seed
 
+    most = torch.zeros_like(total)
     for scores in lookout.ranks.each(seeded(), of_view):
         total += scores
-    return total
+        most = torch.maximum(most, scores)
+    return total - most if kind == "effect" and len(chosen) > 1 else total
 
 
 def _seen_from(gaussians: Gaussians, lookout: Lookout, kind: str, view: int, seed: int) -> Tensor:

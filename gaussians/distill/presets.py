@@ -46,7 +46,7 @@ _PREVIEW = Recipe(
             densify=_NO_GROWTH,
         ),
         simplify=Simplify(
-            importance="effect", memory=1.0, views=30, most=2, stages=5, pace=0.5, start=0, stop=300
+            importance="effect", memory=0.5, views=30, most=2, stages=5, pace=0.5, start=0, stop=300
         ),
         structure=Structure(grid=64, every=20),
     ),
@@ -91,7 +91,7 @@ _FAST = Recipe(
             coarse=Coarse(stop=1600, most=2),
         ),
         simplify=Simplify(
-            importance="effect", memory=1.0, views=128, most=2, stages=8, pace=0.5, start=0, stop=1600
+            importance="effect", memory=0.5, views=128, most=2, stages=8, pace=0.5, start=0, stop=1600
         ),
         structure=Structure(weight=0.0, every=50),
     ),

@@ -93,7 +93,7 @@ class Simplify:
     """How the student gets down to its budget."""
 
     importance: str = option("weight", "weight: summed blend weight; area: per pixel; opacity; effect")
-    memory: float = option(0.0, "what views count that only earlier removals saw; 1: the same", low=0, high=1)
+    memory: float = option(0.0, "share of the importance so far in a new one's average", low=0, high=0.99)
     views: int = option(200, "training views that one importance looks at, others each time", low=1)
     most: int = option(
         1, "large views are at most 1, 2 or 4 times smaller for it, along each axis", low=1, high=4

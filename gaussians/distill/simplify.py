@@ -20,7 +20,7 @@ from gaussians.train.parameters import Parameters
 from gaussians.train.refine import Refinement
 from gaussians.train.schedule import Draws
 
-_MEMORY, _SEEN = "importance", "importance views"
+_MEMORY = "importance"
 
 
 def stage_steps(first: int, last: int, stages: int) -> list[int]:
@@ -50,10 +50,10 @@ def stage_count(count: int, budget: int, stages: int, stage: int, pace: float = 
 class StagedPrune(Refinement):
     """Removes the least important Gaussians in stages, with time to recover between them.
 
-    What a stage leaves follows from the count there is, so the step alone says what is due. With a memory,
-    views that an importance doesn't look at count by what earlier ones saw, so that nothing goes that only
-    they need, until the inner refinement changes the Gaussians. At `mass_step`, with a mass below 1, what
-    adds least to the importance goes as well.
+    What a stage leaves follows from the count there is, so the step alone says what is due. With a memory
+    each importance is averaged with those before, so that nothing goes for one unlucky draw of views, until
+    the inner refinement changes the Gaussians. At
+    `mass_step`, with a mass below 1, what adds least to the importance goes as well.
 
     Args:
         simplify: when, by which importance, and in how many stages.
@@ -70,7 +70,6 @@ class StagedPrune(Refinement):
         self._lookout = lookout
         self._inner = inner
         self._memory: Tensor | None = None
-        self._seen = 0  # views that the memory stands for
         self._stages = stage_steps(simplify.start, simplify.stop, simplify.stages)
 
     @property
@@ -112,32 +111,25 @@ class StagedPrune(Refinement):
     def state_dict(self) -> dict[str, Tensor]:
         """The inner refinement's, and the memory."""
         state = {} if self._inner is None else dict(self._inner.state_dict())
-        if self._memory is None:
-            return state
-        return state | {_MEMORY: self._memory, _SEEN: torch.tensor(self._seen)}
+        return state if self._memory is None else state | {_MEMORY: self._memory}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Give the inner refinement its state, and take the memory."""
         self._memory = state.get(_MEMORY)
-        self._seen = int(state.get(_SEEN, len(self._lookout.cameras)))
         if self._inner is not None:
             self._inner.load_state_dict(state)
 
     def _scores(self, gaussians: Gaussians, step: int, draws: Draws) -> Tensor:
-        """[N] the importance at `step`, averaged with what is remembered of other views."""
-        simplify, views = self._simplify, len(self._lookout.cameras)
+        """[N] the importance at `step`, averaged with what is remembered."""
+        simplify = self._simplify
         generator = draws.generator(step, "importance", gaussians.device)
-        looked = some_views(views, simplify.views, draws.seed(step, "importance views"))
-        scores = importance(gaussians, self._lookout, simplify.importance, looked, generator)
-        if simplify.memory == 0 or len(looked) == views:
+        views = some_views(len(self._lookout.cameras), simplify.views, draws.seed(step, "importance views"))
+        scores = importance(gaussians, self._lookout, simplify.importance, views, generator)
+        if simplify.memory == 0:
             return scores
-        others = 0
         if self._memory is not None:
-            # Some of the views that it stands for were looked at just now.
-            others = min(self._seen, views - len(looked))
-            count = simplify.memory * others
-            scores = torch.lerp(scores, self._memory, count / (count + len(looked)))
-        self._memory, self._seen = scores, others + len(looked)
+            scores = torch.lerp(scores, self._memory, simplify.memory)
+        self._memory = scores
         return scores
 
     def _is_due(self, step: int) -> bool:

@@ -157,12 +157,7 @@ VARIANTS = (
         )
     ),
     Variant("last-step", "route", "no running mean of the weights", having(student__optimise__average=0.0)),
-    Variant(
-        "all-views",
-        "route",
-        "importance of all views in each removal",
-        having(student__simplify__views=100_000),
-    ),
+    Variant("memory", "route", "importance averaged over removals", having(student__simplify__memory=0.8)),
     Variant(
         "forgetful", "route", "importance of each removal's own views", having(student__simplify__memory=0.0)
     ),

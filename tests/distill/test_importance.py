@@ -162,12 +162,16 @@ def test_effect_is_what_removal_changes() -> None:
     torch.testing.assert_close(effects, truth, rtol=1e-4, atol=0)
 
 
-def test_effects_of_several_views_add_up() -> None:
+def test_effect_is_what_all_views_but_one_would_miss() -> None:
     gaussians = cloud()
-    single = [importance(gaussians, Lookout([camera]), "effect") for camera in cameras(4)]
+    single = torch.stack([importance(gaussians, Lookout([camera]), "effect") for camera in cameras(4)])
     together = importance(gaussians, Lookout(cameras(4)), "effect")
-    torch.testing.assert_close(together, torch.stack(single).sum(dim=0), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together, single.sum(dim=0) - single.amax(dim=0), rtol=1e-5, atol=1e-5)
     assert float(together.max()) > 1
+    once = gaussians.map(lambda tensor: tensor.clone())
+    once.means[0] = torch.tensor([-3.0, 0.0, 3.0])  # only the last of them sees it
+    assert float(importance(once, Lookout(cameras(12)[11:]), "effect")[0]) > 0.01
+    assert float(importance(once, Lookout(cameras(12)[::11]), "effect")[0]) == 0
 
 
 def test_highest_keeps_the_count_and_the_order() -> None:

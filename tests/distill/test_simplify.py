@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from gaussians.distill.importance import highest, importance, some_views
+from gaussians.distill.importance import highest, importance
 from gaussians.distill.recipe import Simplify
 from gaussians.distill.simplify import PaperRefinement, StagedPrune, stage_count, stage_steps
 from gaussians.train.optimisation import Optimisation
@@ -119,7 +119,7 @@ def test_the_inner_refinement_follows() -> None:
 
 def test_importance_is_remembered_until_the_inner_refinement_changes_the_gaussians() -> None:
     never = Densify(start=90, stop=90, reset_every=91)
-    simplify = Simplify(importance="effect", stages=3, start=0, stop=4, views=3, memory=1.0)
+    simplify = Simplify(importance="effect", stages=3, start=0, stop=4, memory=0.75)
     prune = StagedPrune(simplify, 20, lookout(), DensifyRefinement(never, EXTENT))
     alone = StagedPrune(simplify, 20, lookout())
     quiet, bare = (optimise(each, steps=6, densify=never) for each in (prune, alone))
@@ -133,34 +133,6 @@ def test_importance_is_remembered_until_the_inner_refinement_changes_the_gaussia
     history = counts(optimise(restless, steps=6, densify=growing))
     assert max(history) > 120
     assert history[-1] == 20
-
-
-def test_views_that_an_importance_does_not_look_at_count_by_earlier_ones() -> None:
-    simplify = Simplify(importance="effect", stages=5, start=0, stop=4, views=2, memory=1.0)
-    prune = StagedPrune(simplify, 90, lookout())
-    parameters, draws = Parameters(random_gaussians(90)), Draws(0, "student")  # within the budget: all stay
-    drawn, before = [], torch.zeros(90)
-    for step in range(5):
-        assert not prune.after_step(parameters, NO_META, step, draws)
-        views = some_views(6, 2, draws.seed(step, "importance views"))
-        drawn.append(importance(parameters.gaussians(), lookout(), "effect", views))
-        remembered = prune.state_dict()["importance"]
-        if step < 3:  # two views each: all six, as far as none comes twice
-            torch.testing.assert_close(remembered, torch.stack(drawn).mean(dim=0))
-        else:  # of the six that are remembered four are not looked at
-            torch.testing.assert_close(remembered, (2 * drawn[-1] + 4 * before) / 6)
-        before = remembered
-        again = StagedPrune(simplify, 90, lookout())
-        again.load_state_dict(prune.state_dict())
-        prune = again
-    assert not torch.allclose(drawn[0], drawn[-1])
-
-
-def test_nothing_is_remembered_where_every_view_is_looked_at() -> None:
-    simplify = Simplify(importance="effect", stages=2, start=0, stop=1, views=6, memory=1.0)
-    prune = StagedPrune(simplify, 90, lookout())
-    prune.after_step(Parameters(random_gaussians(90)), NO_META, 0, Draws(0, "student"))
-    assert prune.state_dict() == {}
 
 
 def test_mass_cut_drops_what_adds_nothing() -> None:
