@@ -40,7 +40,7 @@ def bench_raster(workload: Workload, copy_bandwidth: float, fma_rate: float) -> 
     colors, opacities = torch.from_numpy(workload.colors)[None], torch.from_numpy(workload.opacities)[None]
     times |= _blended([means2d, conics, colors, opacities], bins, (width, height))
     packed = [tensor[0].numpy() for tensor in (means2d, conics, opacities, colors)]
-    forward, backward = _evaluations(bins, packed_rows(bins, *packed), (width, height))
+    count = _evaluations(bins, packed_rows(bins, *packed), (width, height))
     seconds, core_ns = 1e-3 * times["forward_ms"], 1e6 * workers()
     return {
         "gaussians": len(workload.means),
@@ -52,11 +52,11 @@ def bench_raster(workload: Workload, copy_bandwidth: float, fma_rate: float) -> 
         "runs": RUNS,
         **times,
         "copy_ms": copy_ms(PARAMETER_BYTES * len(workload.means), copy_bandwidth),
-        "evaluations": forward,
-        "ns_per_evaluation_core": core_ns * times["forward_ms"] / forward,
-        "backward_evaluations": backward,
-        "backward_ns_per_evaluation_core": core_ns * times["backward_ms"] / backward,
-        "share_of_fma_peak": forward * FORWARD_INSTRUCTIONS / (seconds * fma_rate),
+        "evaluations": count,
+        "ns_per_evaluation_core": core_ns * times["forward_ms"] / count,
+        "backward_evaluations": count,
+        "backward_ns_per_evaluation_core": core_ns * times["backward_ms"] / count,
+        "share_of_fma_peak": count * FORWARD_INSTRUCTIONS / (seconds * fma_rate),
         "share_of_copy_bandwidth": _traffic(bins, width * height) / (seconds * copy_bandwidth),
     }
 
@@ -90,8 +90,8 @@ def _blended(fields: Sequence[Tensor], bins: Bins, size: tuple[int, int]) -> dic
     return {"forward_ms": forward_ms, "backward_ms": backward_ms}
 
 
-def _evaluations(bins: Bins, packed: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
-    """Of the forward and of the backward pass, see `evaluations`."""
+def _evaluations(bins: Bins, packed: np.ndarray, size: tuple[int, int]) -> int:
+    """Of the forward pass, and of the backward pass, see `evaluations`."""
     width, height = size
     image, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
     last = np.empty((height, width), np.int32)

@@ -57,16 +57,15 @@ def packed_scene() -> tuple[Bins, np.ndarray]:
 
 
 @numba.njit
-def dealt(packed, members, begin, end, left, top):
-    """Fields, lists, counts and masks of a tile's first chunk."""
+def dealt(packed, members, begin, end, left, top, ends):
+    """Fields, lists, counts and masks of a tile's first chunk, where each block's list ends by `ends`."""
     fields = np.zeros(((FIELD_COLOR + 3), ROOM), np.float32)
     clear_fields(3, fields)
     lists, counts = np.full((BLOCKS, ROOM), -1, np.int32), np.zeros(BLOCKS, np.int64)
     masks = np.zeros(ROOM, np.int32)
     for place in range(begin, min(end, begin + CHUNK), 16):
-        deal(
-            3, packed, members, (begin, place, end), place - begin, (left, top), fields, lists, counts, masks
-        )
+        deal(3, packed, members, (begin, place, end), place - begin, (left, top), fields, lists, counts,
+             masks, ends)  # fmt: skip
     end_lists(lists, counts)
     return fields, lists, counts, masks
 
@@ -84,7 +83,8 @@ def test_what_is_seen_in_a_block_is_dealt_to_it() -> None:
     for tile in range(len(bins.starts) - 1):
         left, top = TILE_SIZE * (tile % bins.tiles_x), TILE_SIZE * (tile // bins.tiles_x)
         begin, end = bins.starts[tile], bins.starts[tile + 1]
-        fields, lists, counts, masks = dealt(packed, bins.members, begin, end, left, top)
+        whole = np.full(BLOCKS, end - begin, np.float32)
+        fields, lists, counts, masks = dealt(packed, bins.members, begin, end, left, top, whole)
         size = min(CHUNK, end - begin)
         rows = packed[bins.members[begin : begin + size]]
         np.testing.assert_array_equal(fields[PLACE, :size], np.arange(size))
@@ -104,12 +104,30 @@ def test_what_is_seen_in_a_block_is_dealt_to_it() -> None:
     assert 1000 < seen_in <= dealt_to < 1.2 * seen_in
 
 
+def test_a_block_gets_nothing_from_its_end_on() -> None:
+    bins, packed = packed_scene()
+    tile = int(np.argmax(np.diff(bins.starts)))
+    begin, end = bins.starts[tile], bins.starts[tile + 1]
+    corner = TILE_SIZE * (tile % bins.tiles_x), TILE_SIZE * (tile // bins.tiles_x)
+    ends = np.minimum(np.arange(BLOCKS) * 3, end - begin).astype(np.float32)
+    whole = np.full(BLOCKS, end - begin, np.float32)
+    _, all_lists, all_counts, all_masks = dealt(packed, bins.members, begin, end, *corner, whole)
+    _, lists, counts, masks = dealt(packed, bins.members, begin, end, *corner, ends)
+    for block in range(BLOCKS):
+        expected = [entry for entry in all_lists[block, : all_counts[block]] if entry < ends[block]]
+        assert lists[block, : counts[block]].tolist() == expected
+        kept = np.flatnonzero(masks[: min(CHUNK, end - begin)] >> block & 1)
+        assert kept.tolist() == expected
+    assert 0 < counts.sum() < all_counts.sum()
+    assert (all_masks | masks == all_masks).all()
+
+
 def test_the_polynomial_is_the_exponent() -> None:
     bins, packed = packed_scene()
     tile = int(np.argmax(np.diff(bins.starts)))
     left, top = TILE_SIZE * (tile % bins.tiles_x), TILE_SIZE * (tile // bins.tiles_x)
     begin, end = bins.starts[tile], bins.starts[tile + 1]
-    fields = dealt(packed, bins.members, begin, end, left, top)[0]
+    fields = dealt(packed, bins.members, begin, end, left, top, np.zeros(BLOCKS, np.float32))[0]
     x, y = np.array([block_pixels(block) for block in range(BLOCKS)]).transpose(1, 0, 2)
     quarters = [block // 4 for block in range(BLOCKS)]
     x, y = np.stack([x, y]) - np.array([quarter_centre(quarter) for quarter in quarters]).T[..., None]

@@ -24,9 +24,10 @@ import numpy as np
 from gaussians.kernels import FASTMATH, aligned_floats, fetch_add
 from gaussians.raster.cpu.block_lanes import (
     blend_block,
+    close_finished,
+    end_with_pixels,
     fill_shapes,
     fill_tile_shapes,
-    lets_through,
     weigh_block,
 )
 from gaussians.raster.cpu.deal import CHUNK, FIELD_COLOR, ROOM, TERMS, clear_fields, deal, end_lists
@@ -133,7 +134,7 @@ def forward_kernel(channels: int) -> Any:
             fields = aligned_floats((FIELD_COLOR + CHANNELS) * ROOM)
             clear_fields(CHANNELS, fields)
             lists, counts = np.empty(BLOCKS * ROOM, np.int32), np.empty(BLOCKS, np.int64)
-            masks = np.empty(ROOM, np.int32)
+            masks, ends = np.empty(ROOM, np.int32), np.empty(BLOCKS, np.float32)
             while True:
                 turn = fetch_add(counter, 1)
                 if turn >= schedule.shape[0]:
@@ -141,12 +142,14 @@ def forward_kernel(channels: int) -> Any:
                 tile = schedule[turn]
                 left, top = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
                 rows, columns = min(TILE, height - top), min(TILE, width - left)
+                begin, end = starts[tile], starts[tile + 1]
                 state[:] = ZERO
                 state[T_PLANE : T_PLANE + PIXELS] = ONE
                 state[LAST_PLANE : LAST_PLANE + PIXELS] = OPEN
+                ends[:] = F32(end - begin)
                 if rows < TILE or columns < TILE:
                     close_beyond(state, rows, columns)
-                begin, end = starts[tile], starts[tile + 1]
+                    close_finished(state, ends)
                 for chunk in range(begin, end, CHUNK):
                     if light.shape[0] > 0:
                         light[chunks[tile] + (chunk - begin) // CHUNK] = state[T_PLANE : T_PLANE + PIXELS]
@@ -154,13 +157,13 @@ def forward_kernel(channels: int) -> Any:
                     for place in range(chunk, min(chunk + CHUNK, end), LANES):
                         deal(
                             CHANNELS, packed, members, (begin, place, end), place - chunk, (left, top),
-                            fields, lists, counts, masks,
+                            fields, lists, counts, masks, ends,
                         )  # fmt: skip
                     end_lists(lists, counts)
                     for block in range(BLOCKS):
                         if counts[block] > 0:
                             blend_block(CHANNELS, counts[block], block, fields, lists, shapes, state)
-                    if not lets_through(state):
+                    if not close_finished(state, ends):
                         break
                 if rows == TILE and columns == TILE:
                     write_tile(
@@ -202,7 +205,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
             clear_fields(CHANNELS, fields)
             weights = aligned_floats(BLOCKS * ROOM * 2 * LANES)
             lists, counts = np.empty(BLOCKS * ROOM, np.int32), np.empty(BLOCKS, np.int64)
-            masks = np.empty(ROOM, np.int32)
+            masks, ends = np.empty(ROOM, np.int32), np.empty(BLOCKS, np.float32)
             while True:
                 turn = fetch_add(counter, 1)
                 if turn >= schedule.shape[0]:
@@ -215,6 +218,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                     deepest = read_tile(CHANNELS, v_image, v_alpha, last, background, corner, width, state)
                 else:
                     deepest = read_part(v_image, v_alpha, last, background, top, left, state)
+                end_with_pixels(state, ends)
                 begin, end = starts[tile], starts[tile] + deepest
                 for place in range(end, starts[tile + 1]):
                     moments[slots[place], :] = ZERO
@@ -225,7 +229,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                     for entry in range(0, size, LANES):
                         deal(
                             CHANNELS, packed, members, (begin, chunk + entry, end), entry, (left, top),
-                            fields, lists, counts, masks,
+                            fields, lists, counts, masks, ends,
                         )  # fmt: skip
                     end_lists(lists, counts)
                     state[T_PLANE : T_PLANE + PIXELS] = light[chunks[tile] + number]

@@ -6,6 +6,7 @@ So it is laid out in three stages: a turn finishes two Gaussians, has alpha comp
 exponent for those after.
 
 A pixel is finished when its transmittance would fall to 1e-4. That is rare, so it has a branch of its own.
+With its last pixel a block is.
 """
 
 # pyright: reportIndexIssue=false, reportCallIssue=false
@@ -13,7 +14,6 @@ A pixel is finished when its transmittance would fall to 1e-4. That is rare, so 
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX, TRANSMITTANCE_MIN
 from gaussians.raster.cpu.deal import FIELD_COLOR, NEAR, PLACE, ROOM, SQUARES, TERMS
-from gaussians.raster.cpu.lanes import INT64, LANES, Builder, Lanes, Plane, constant, splat
+from gaussians.raster.cpu.lanes import FLOAT, INT64, LANES, Builder, Lanes, Plane, constant, splat
 from gaussians.raster.cpu.layout import (
     BLOCKS,
     EXPONENT_MIN,
@@ -85,6 +85,7 @@ class _Walk:
         self.builder, self.fields, self.near, self.entries = builder, fields, near, entries
         self.shapes = [shapes.at(term * LANES).load() for term in range(TERMS)]
         self.kept = Registers(builder)
+        self._stop = cgutils.alloca_once(builder, INT64)
 
     def entry(self, place: ir.Value, ahead: int) -> Plane:
         """The fields of an entry."""
@@ -100,11 +101,27 @@ class _Walk:
 
     def run(self, length: ir.Value, body: Callable[[ir.Value], None]) -> None:
         """Emit the loop over `length` entries; the body gets the place of each turn's first."""
+        builder = self.builder
         self._look(INT64(0))
         self._advance(INT64(TURN))
-        with cgutils.for_range_slice(self.builder, INT64(0), length, INT64(TURN), INT64) as (place, _):
-            body(place)
-            self._advance(self.builder.add(place, INT64(2 * TURN)))
+        at = cgutils.alloca_once_value(builder, INT64(0))
+        builder.store(length, self._stop)
+        check, turn, done = (builder.append_basic_block(f"walk.{name}") for name in ("check", "turn", "done"))
+        builder.branch(check)
+        builder.position_at_end(check)
+        place = builder.load(at)
+        builder.cbranch(builder.icmp_signed("<", place, builder.load(self._stop)), turn, done)
+        builder.position_at_end(turn)
+        body(place)
+        self._advance(builder.add(place, INT64(2 * TURN)))
+        builder.store(builder.add(place, INT64(TURN)), at)
+        builder.branch(check)
+        builder.position_at_end(done)
+
+    def stop_unless(self, on: ir.Value) -> None:
+        """Have the turn that it is called in be the last, unless a flag is set."""
+        stop = self.builder.load(self._stop)
+        self.builder.store(self.builder.select(on, stop, INT64(0)), self._stop)
 
     def _look(self, place: ir.Value) -> None:
         for ahead in range(TURN):
@@ -176,6 +193,7 @@ def blend_block(
                 places = [walk.of(entry, PLACE) for entry in pair]
                 kept[LAST] = first.where(places[0], second.where(places[1], kept[LAST]))
                 kept["least"] = second.where(constant(builder, math.inf), kept["least"])
+                walk.stop_unless((kept["least"] < math.inf).any())
             for ahead, entry in enumerate(pair):
                 weight = kept["weight", ahead]
                 for channel in range(count):
@@ -230,12 +248,31 @@ def weigh_block(
 
 
 @intrinsic
-def lets_through(typingctx: Any, state: Any) -> Any:
-    """Whether any pixel of a tile's state is unfinished."""
+def close_finished(typingctx: Any, state: Any, ends: Any) -> Any:
+    """Set `ends` [BLOCKS] float32 of the blocks of a tile that are finished to 0; whether others are left."""
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        plane = Plane.of(context, builder, signature.args[0], args[0]).at(LAST * PIXELS)
-        blocks = [plane.at(block * LANES).load() >= UNFINISHED for block in range(BLOCKS)]
-        return functools.reduce(operator.or_, blocks).any()
+        state, ends = (Plane.of(context, builder, signature.args[i], args[i]) for i in range(2))
+        flags = []
+        for block in range(BLOCKS):
+            open_still = (state.at(LAST * PIXELS + block * LANES).load() >= UNFINISHED).any()
+            end = ends.at(block)
+            builder.store(builder.select(open_still, end.scalar(), FLOAT(0.0)), end.pointer)
+            flags.append(open_still)
+        return functools.reduce(builder.or_, flags)
 
-    return types.boolean(state), codegen
+    return types.boolean(state, ends), codegen
+
+
+@intrinsic
+def end_with_pixels(typingctx: Any, state: Any, ends: Any) -> Any:
+    """Set `ends` [BLOCKS] float32 to the largest LAST of each block of a tile."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        state, ends = (Plane.of(context, builder, signature.args[i], args[i]) for i in range(2))
+        for block in range(BLOCKS):
+            places = state.at(LAST * PIXELS + block * LANES).load()
+            builder.store(places.largest(), ends.at(block).pointer)
+        return context.get_dummy_value()
+
+    return types.void(state, ends), codegen

@@ -83,7 +83,7 @@ def clear_fields(typingctx: Any, channels: Any, fields: Any) -> Any:
 @intrinsic(prefer_literal=True)
 def deal(
     typingctx: Any, channels: Any, packed: Any, members: Any, places: Any, entry: Any, corner: Any,
-    fields: Any, lists: Any, counts: Any, masks: Any,
+    fields: Any, lists: Any, counts: Any, masks: Any, ends: Any,
 ) -> Any:  # fmt: skip
     """Take apart up to sixteen Gaussians and append their entries to the lists of the blocks that they reach.
 
@@ -95,13 +95,14 @@ def deal(
         corner: left and top of the tile, pixels.
         fields [FIELD_COLOR + channels, ROOM] float32: written at [entry, entry + 16).
         lists [BLOCKS, ROOM] int32, counts [BLOCKS] int64: entries by block, and how many they are: added to.
-        masks [ROOM] int32: written at [entry, entry + 16): bit b of one's is set where it reaches block b.
+        masks [ROOM] int32: written at [entry, entry + 16): bit b of one's is set where block b gets it.
+        ends [BLOCKS] float32: place in the tile's list from which on a block gets none; its end, at most.
     """
     count = channels.literal_value
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        planes = [Plane.of(context, builder, signature.args[i], args[i]) for i in (1, 2, 6, 7, 8, 9)]
-        gaussians, members, fields, lists, counts, masks = planes
+        planes = [Plane.of(context, builder, signature.args[i], args[i]) for i in (1, 2, 6, 7, 8, 9, 10)]
+        gaussians, members, fields, lists, counts, masks, ends = planes
         begin, first, end = cgutils.unpack_tuple(builder, args[3], 3)
         entry, corner = args[4], cgutils.unpack_tuple(builder, args[5], 2)
         columns = _gathered(builder, gaussians, members, first, end)
@@ -111,23 +112,22 @@ def deal(
         )
         a, b, c, level = columns[A], columns[B], columns[C], columns[LOG_OPACITY]
         place = splat(builder, builder.sitofp(builder.sub(first, begin), FLOAT))
+        place = place + constant(builder, [float(lane) for lane in range(LANES)])
         values = [
             *(value for quarter in range(QUARTERS) for value in _near(u, v, a, b, c, level, quarter)),
             a,
             b,
             c,
-            constant(builder, [float(lane) for lane in range(LANES)]) + place,
+            place,
             u,
             v,
             *columns[COLOR : COLOR + count],
         ]
         for field, lanes in enumerate(values):
             fields.at(entry).at(field * ROOM).store(lanes)
-        left_over = splat(builder, builder.sitofp(builder.sub(end, first), FLOAT))
-        valid = constant(builder, [float(lane) for lane in range(LANES)]) < left_over
         numbers, bits = _counted_from(builder, entry), ir.Constant(INTS, [0] * LANES)
         for block, reached in enumerate(_reached(builder, u, v, a, b, c, level)):
-            mask = (reached & valid).value
+            mask = (reached & (place < splat(builder, ends.scalar(block)))).value
             bits = builder.select(mask, builder.or_(bits, ir.Constant(INTS, [1 << block] * LANES)), bits)
             length = counts.at(block)
             so_far = length.scalar()
@@ -139,7 +139,8 @@ def deal(
 
     whole = types.int64
     pair, three = types.UniTuple(whole, 2), types.UniTuple(whole, 3)
-    return types.void(channels, packed, members, three, whole, pair, fields, lists, counts, masks), codegen
+    given = (channels, packed, members, three, whole, pair, fields, lists, counts, masks, ends)
+    return types.void(*given), codegen
 
 
 @intrinsic
