@@ -1,5 +1,7 @@
 """Ellipsoids as OpenGL draws them, against rays cast one by one in float64."""
 
+from collections.abc import Iterator
+
 import moderngl
 import numpy as np
 import pytest
@@ -22,9 +24,13 @@ CAMERA = Camera(
 )
 
 
-@pytest.fixture(autouse=True)
-def here(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def draw(display: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ellipsoids]:
+    """Let go of the display before it goes away, which would end the process."""
     monkeypatch.setenv("DISPLAY", display)
+    ellipsoids = Ellipsoids()
+    yield ellipsoids
+    ellipsoids.close()
 
 
 def cloud(count: int = 14) -> Gaussians:
@@ -76,9 +82,9 @@ def cast(gaussians: Gaussians, camera: Camera) -> np.ndarray:
     return image
 
 
-def test_every_ray_meets_what_it_should() -> None:
+def test_every_ray_meets_what_it_should(draw: Ellipsoids) -> None:
     gaussians = cloud()
-    ours, drawn = Ellipsoids()(gaussians, CAMERA, BACKGROUND)
+    ours, drawn = draw(gaussians, CAMERA, BACKGROUND)
     assert 4 < drawn == int((gaussians.opacities > SURFACE).sum()) < 14
     assert (ours.dtype, ours.shape) == (np.uint8, (64, 96, 3))
     truth = np.round(cast(gaussians, CAMERA) * 255)
@@ -88,10 +94,10 @@ def test_every_ray_meets_what_it_should() -> None:
     assert len(np.unique(truth.reshape(-1, 3), axis=0)) > 500
 
 
-def test_a_lone_opaque_gaussian_lies_where_it_is_rendered() -> None:
+def test_a_lone_opaque_gaussian_lies_where_it_is_rendered(draw: Ellipsoids) -> None:
     one = cloud(1).map(torch.clone)
     one.means[:], one.logit_opacities[:] = torch.tensor([0.4, -0.3, 0.2]), 5.0
-    drawn = Ellipsoids()(one, CAMERA, (0.0, 0.0, 0.0))[0].any(axis=-1)
+    drawn = draw(one, CAMERA, (0.0, 0.0, 0.0))[0].any(axis=-1)
     _, alpha, _ = rasterize(**one.render_args(), **CAMERA.tensors())
     rendered = (alpha[0, :, :, 0] > SURFACE).numpy()
     assert 30 < rendered.sum() < 3000
@@ -99,14 +105,13 @@ def test_a_lone_opaque_gaussian_lies_where_it_is_rendered() -> None:
     assert (drawn != rendered).sum() < 0.25 * rendered.sum()
 
 
-def test_what_is_faint_behind_or_around_the_camera_is_left_out() -> None:
+def test_what_is_faint_behind_or_around_the_camera_is_left_out(draw: Ellipsoids) -> None:
     three = cloud(3).map(torch.clone)
     three.logit_opacities[:] = torch.tensor([-1.0, 5.0, 5.0])  # an opacity of 0.27
     eye = torch.from_numpy(np.linalg.inv(CAMERA.viewmat)[:3]).float()
     for index, depth in enumerate((2.0, -2.0, 0.0)):
         three.means[index] = eye @ torch.tensor([0, 0, depth, 1])
     three.log_scales[:] = -1.0
-    draw = Ellipsoids()
     empty, none = draw(three.select(torch.zeros(0, dtype=torch.long)), CAMERA, BACKGROUND)
     image, opaque = draw(three, CAMERA, BACKGROUND)
     assert (none, opaque) == (0, 2)
@@ -114,8 +119,8 @@ def test_what_is_faint_behind_or_around_the_camera_is_left_out() -> None:
     assert np.unique(empty.reshape(-1, 3), axis=0).tolist() == [[26, 51, 76]]
 
 
-def test_the_size_may_change_from_picture_to_picture_and_nothing_is_left_behind() -> None:
-    draw, gaussians = Ellipsoids(), cloud()
+def test_the_size_may_change_from_picture_to_picture_and_nothing_is_left_behind(draw: Ellipsoids) -> None:
+    gaussians = cloud()
     large, _ = draw(gaussians, CAMERA, BACKGROUND)
     small, _ = draw(gaussians, CAMERA.resized(48, 32), BACKGROUND)
     assert small.shape == (32, 48, 3)
@@ -130,10 +135,9 @@ def test_the_size_may_change_from_picture_to_picture_and_nothing_is_left_behind(
     assert memory_in_use(CPU) - before < 30e6  # twenty pairs of buffers are 138 MB
 
 
-def test_specks_are_seen_wherever_they_lie() -> None:
+def test_specks_are_seen_wherever_they_lie(draw: Ellipsoids) -> None:
     one = cloud(1).map(torch.clone)
     one.logit_opacities[:], one.log_scales[:], one.means[:] = 5.0, -12.0, 0
-    draw = Ellipsoids()
     for shift in np.random.default_rng(0).uniform(-1, 1, (40, 2)):
         viewmat = np.eye(4)
         viewmat[:3, 3] = (*shift, 5)
@@ -142,13 +146,12 @@ def test_specks_are_seen_wherever_they_lie() -> None:
 
 
 @pytest.mark.parametrize("depth", [0.5, 30.0, 3000.0])
-def test_what_is_nearer_hides_what_is_farther(depth: float) -> None:
+def test_what_is_nearer_hides_what_is_farther(depth: float, draw: Ellipsoids) -> None:
     two = cloud(2).map(torch.clone)
     two.logit_opacities[:], two.log_scales[:] = 5.0, float(np.log(0.02 * depth))
     two.means[:], two.means[1, 2] = torch.tensor([0, 0, depth]), 1.003 * depth
     two.sh0[0], two.sh0[1] = 2.0, -2.0  # white before black
     straight = Camera(np.eye(4), CAMERA.K, 96, 64)
-    draw = Ellipsoids()
     for order in ([0, 1], [1, 0]):
         image, _ = draw(two.select(torch.tensor(order)), straight, (0.5, 0.5, 0.5))
         assert image[31, 50].min() > 240
