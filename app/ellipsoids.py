@@ -45,12 +45,6 @@ class Ellipsoids:
         rows = _rows(gaussians)
         return self._gl.draw(rows, camera, background), len(rows)
 
-    def close(self) -> None:
-        """Let go of OpenGL, in the thread that drew. To be called before the display goes away."""
-        if self._gl is not None:
-            self._gl.release()
-            self._gl = None
-
 
 class _Graphics:
     """A context of its own, its program, and what the last picture was drawn into."""
@@ -72,11 +66,6 @@ class _Graphics:
         self._context.enable(moderngl.DEPTH_TEST)
         self._strip = moderngl.TRIANGLE_STRIP
         self._target: list[Any] = []  # the framebuffer, then what it is made of
-
-    def release(self) -> None:
-        """Free everything: without garbage collection the library leaves that to its users."""
-        for part in (*self._target, self._program, self._context):
-            part.release()
 
     def draw(self, rows: np.ndarray, camera: Camera, background: tuple[float, float, float]) -> np.ndarray:
         """[H, W, 3] uint8; rows: [N, 13] float32, as `_ROW` says."""
