@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import text
+from app.paths import expanded, is_there
 from gaussians.scene import colmap, transforms
 from gaussians.scene.folders import IMAGE_SUFFIXES
 from gaussians.session.directory import RunDirectory
@@ -91,9 +92,14 @@ class Browser:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """What is listed: what begins with the typed name, then what has it within."""
-        name = self._typed_name.lower()
-        first = [entry for entry in self._all if entry.path.name.lower().startswith(name)]
-        more = [entry for entry in self._all if name in entry.path.name.lower() and entry not in first]
+        wanted = self._typed_name.lower()
+        first, more = [], []
+        for entry in self._all:
+            name = entry.path.name.lower()
+            if name.startswith(wanted):
+                first.append(entry)
+            elif wanted in name:
+                more.append(entry)
         return tuple((first + more)[:MOST_ENTRIES])
 
     @property
@@ -109,7 +115,7 @@ class Browser:
         if parent != self._listed and not self._list(parent):
             return
         entries = self.entries
-        if path is not None and path.exists():
+        if path is not None and is_there(path):
             self.chosen = next((entry for entry in entries if entry.path == path), None)
         elif self._typed_name and entries:
             self.chosen = entries[0]
@@ -132,7 +138,7 @@ class Browser:
         typed = self._typed_path
         if self.chosen is not None:
             path = self.chosen.path
-        elif typed is not None and typed.exists():
+        elif typed is not None and is_there(typed):
             path = typed
         else:
             path = None if self._typed else self.folder
@@ -159,7 +165,7 @@ class Browser:
         """What is typed, where it is a path and not a part of a name."""
         if not (self._typed.startswith("~") or any(sign in self._typed for sign in _SIGNS)):
             return None
-        return (self.folder / Path(self._typed).expanduser()).absolute()
+        return (self.folder / expanded(Path(self._typed))).absolute()
 
     @property
     def _typed_name(self) -> str:

@@ -11,6 +11,7 @@ from app.browse import Browser, Entry
 from app.containers import inside
 from app.errand import Errand
 from app.fitting import fitted, wide, window_size
+from app.paths import is_folder
 from app.theme import Look
 
 WIDTH, LIST_HEIGHT = 720, 300  # px at scale 1
@@ -281,5 +282,5 @@ class BrowsePage:
 
 def _begun(folders: tuple[Path, ...], suffixes: tuple[str, ...]) -> Read:
     """A browser in the first of these folders that is there."""
-    browser = Browser.at(next((folder for folder in folders if folder.is_dir()), folders[-1]), suffixes)
+    browser = Browser.at(next((folder for folder in folders if is_folder(folder)), folders[-1]), suffixes)
     return browser, None, browser.target

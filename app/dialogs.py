@@ -7,6 +7,7 @@ import dearpygui.dearpygui as dpg
 
 from app.containers import inside
 from app.fitting import window_size
+from app.keys import calling
 from app.open_dialog import TAG as START_PAGE
 from app.open_dialog import OpenDialog
 from app.settings import SCALES, fitting_scale
@@ -161,10 +162,15 @@ class Dialogs:
                 dpg.bind_item_theme(save, self._look.primary)
                 dpg.add_button(label="Keep training", tag="closing keep", callback=lambda: self.close())
 
-    def saving(self) -> None:
-        """Say that the window will close when the run is saved."""
-        with self.window("Saving…", 320, tag="saving dialog", closable=False):
+    def saving(self, give_up: Callable[[], None] | None = None) -> None:
+        """Say that the window will close when the run is saved; `give_up`: what closes it at once."""
+        with self.window("Saving…", 320 if give_up is None else 440, tag="saving dialog", closable=False):
             dpg.add_text("The window closes when the run is saved.", wrap=0)
+            if give_up is not None:
+                late = "It takes long. Closed now, the run goes on from its last checkpoint another time."
+                dpg.add_text(late, wrap=0)
+                dpg.add_spacer(height=4)
+                dpg.add_button(label="Close without waiting", tag="saving give up", callback=calling(give_up))
 
     def start_page(self) -> None:
         """What can be opened."""

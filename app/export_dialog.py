@@ -8,11 +8,12 @@ import dearpygui.dearpygui as dpg
 from app import text
 from app.containers import inside
 from app.dialogs import Dialogs
-from app.state import DISAGREEMENT, PHOTO
+from app.paths import expanded, is_there
 from app.studio import Studio
 from app.theme import Look
-from gaussians.distill.pipeline import ENSEMBLE, STUDENT
+from gaussians.distill.pipeline import STUDENT
 from gaussians.io import splat_bytes, writable_suffixes
+from gaussians.session.directory import RunDirectory
 from gaussians.session.messages import Export, Exported
 
 
@@ -24,12 +25,12 @@ class ExportDialog:
         self._model = STUDENT
         self._waiting: Path | None = None
         self._before: Exported | None = None
+        self._replaces: Path | None = None  # what another Write replaces
 
     @property
     def models(self) -> tuple[str, ...]:
         """What can be written: all that are Gaussians."""
-        counts = self._studio.state.counts
-        return tuple(name for name in counts if name not in (PHOTO, DISAGREEMENT, ENSEMBLE))
+        return self._studio.state.splats
 
     @property
     def typing(self) -> bool:
@@ -42,11 +43,11 @@ class ExportDialog:
         """Ask what and where."""
         if not self.models:
             return
-        self._waiting = None
+        self._waiting = self._replaces = None
         self._model = STUDENT if STUDENT in self.models else self.models[-1]
         run = self._studio.state.run
         folder = run[0] if run is not None else Path.cwd()
-        with self._dialogs.window("Export", 520, tag="export dialog"):
+        with self._dialogs.window("Export", 520, tag="export dialog", on_enter=self._write):
             with inside(dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)):
                 for weight in (1.0, 6.0):
                     dpg.add_table_column(init_width_or_weight=weight)
@@ -75,7 +76,7 @@ class ExportDialog:
         with inside(dpg.add_table_row()):
             dpg.add_text("Name")
             with inside(dpg.add_group(horizontal=True)):
-                dpg.add_input_text(default_value=self._model, tag="export name", width=-90)
+                dpg.add_input_text(default_value=self._name, tag="export name", width=-90)
                 dpg.add_combo(
                     writable_suffixes(), default_value=writable_suffixes()[0], tag="export format", width=-1
                 )
@@ -95,26 +96,45 @@ class ExportDialog:
         exported = state.exported
         if self._waiting is not None and exported is not None and exported is not self._before:
             self._waiting = None
-            dpg.set_value(
-                "export line",
-                f"Written: {text.gaussians(exported.gaussians)}, {text.size(exported.bytes)}.\n"
-                f"Read back, and it matches.\n{exported.path}",
-            )
-            dpg.bind_item_theme("export line", self._look.good)
+            written = f"Written: {text.gaussians(exported.gaussians)}, {text.size(exported.bytes)}."
+            self._say(f"{written}\nRead back, and it matches.\n{exported.path}", self._look.good)
         dpg.configure_item("export write", enabled=self._waiting is None)
 
     def _choose(self, _: Any, label: str) -> None:
         self._model = next(name for name in self.models if text.model(name) == label)
-        dpg.set_value("export name", self._model)
+        dpg.set_value("export name", self._name)
+
+    @property
+    def _name(self) -> str:
+        """What the file is called at first: by the run, whose own files have the models' bare names."""
+        run = self._studio.state.run
+        return self._model if run is None else f"{run[0].name}-{text.model(self._model).lower()}"
 
     def _write(self) -> None:
         if self._waiting is not None:
             return
-        name = dpg.get_value("export name").strip() or self._model
+        name = dpg.get_value("export name").strip() or self._name
         suffix = dpg.get_value("export format")
         name = name if name.endswith(suffix) else name + suffix
-        path = Path(dpg.get_value("export folder")).expanduser() / name
-        self._before, self._waiting = self._studio.state.exported, path
-        dpg.set_value("export line", "Writing, and reading it back…")
-        dpg.bind_item_theme("export line", self._look.faint)
-        self._studio.worker.send(Export(self._model, path))
+        path = expanded(Path(dpg.get_value("export folder").strip())) / name
+        if self._is_the_runs_own(path):
+            self._say(f"{name} is the run's own file: choose another name.", self._look.bad)
+        elif is_there(path) and path != self._replaces:
+            self._replaces = path
+            self._say(f"{name} is there already. Write again to replace it.", self._look.note)
+        else:
+            self._before, self._waiting = self._studio.state.exported, path
+            self._say("Writing, and reading it back…", self._look.faint)
+            self._studio.worker.send(Export(self._model, path))
+
+    def _is_the_runs_own(self, path: Path) -> bool:
+        """Whether a run that goes on some time would take what is written for a model that it finished."""
+        run = self._studio.state.run
+        if run is None:
+            return False
+        directory = RunDirectory(run[0])
+        return path.absolute() in (directory.splat(name).absolute() for name in self.models)
+
+    def _say(self, line: str, theme: int | str) -> None:
+        dpg.set_value("export line", line)
+        dpg.bind_item_theme("export line", theme)

@@ -1,5 +1,6 @@
 """What comes in front by itself, one after the other: errors, what to open, questions on closing."""
 
+import time
 from collections.abc import Callable
 
 import dearpygui.dearpygui as dpg
@@ -9,6 +10,8 @@ from app.dialogs import Dialogs
 from app.studio import Studio
 from app.theme import Look
 from gaussians.session.messages import Failed
+
+PATIENCE = 10.0  # seconds of saving, after which one may close without
 
 
 class Interruptions:
@@ -24,13 +27,14 @@ class Interruptions:
         self._studio, self._look, self._dialogs = studio, look, dialogs
         self._next: Callable[[], None] | None = None
         self._closing = False
+        self._saving_since: float | None = None  # while nothing has been offered but to wait
 
     def refresh(self) -> None:
         """Show what is due."""
         state, dialogs = self._studio.state, self._dialogs
         if state.unsaved is not None:
             failed, state.unsaved = state.unsaved, None
-            self._closing = False
+            self._closing, self._saving_since = False, None
             self._next = lambda: self._ask_to_close_unsaved(failed)
         if self._next is None and state.failures and dialogs.can_be_interrupted:
             failed = state.failures.pop(0)
@@ -38,6 +42,9 @@ class Interruptions:
         if self._next is not None and dialogs.is_free:
             show, self._next = self._next, None
             show()
+        elif self._saving_since is not None and time.monotonic() > self._saving_since + PATIENCE:
+            self._saving_since = None
+            dialogs.saving(self._studio.abandon)
         elif self._next is not None:
             dialogs.close()
         if state.opened is None and not state.opening and not state.lost and dialogs.is_free:
@@ -53,7 +60,7 @@ class Interruptions:
     def _leave(self, *, unsaved: bool = False) -> None:
         """Save and close."""
         self._closing = True
-        self._next = self._dialogs.saving
+        self._next, self._saving_since = self._dialogs.saving, time.monotonic()
         self._studio.leave(unsaved=unsaved)
 
     def _ask_to_close_unsaved(self, failed: Failed) -> None:

@@ -32,11 +32,12 @@ class Input:
     ) -> None:
         self._last_mouse = (0.0, 0.0)
         self._last_time = time.perf_counter()
-        self._control: set[int] = set()  # Ctrl keys that are down
+        self._down: set[int] = set()  # keys, as of the event that is handled
+        self._repeats = False
 
         def key_pressed(key: int) -> None:
-            if key in _CONTROL:
-                self._control.add(key)
+            self._repeats = key in self._down
+            self._down.add(key)
             on_key(key)
 
         def noted(callback: Callable[[Any], None]) -> Callable[[Any, Any], None]:
@@ -48,7 +49,7 @@ class Input:
 
         with inside(dpg.add_handler_registry()):
             dpg.add_key_press_handler(callback=noted(key_pressed))
-            dpg.add_key_release_handler(callback=noted(self._control.discard))
+            dpg.add_key_release_handler(callback=noted(self._down.discard))
             dpg.add_mouse_click_handler(callback=noted(on_press))
             dpg.add_mouse_release_handler(callback=noted(on_release))
             dpg.add_mouse_double_click_handler(
@@ -62,7 +63,19 @@ class Input:
 
         Events are handled a frame late: asked for then, a key of a quick hand is up again.
         """
-        return bool(self._control)
+        return not self._down.isdisjoint(_CONTROL)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the key that is handled now was down already: the system repeats what is held."""
+        return self._repeats
+
+    def settle(self) -> None:
+        """Once a frame, when its events were handled: let go of keys that were released elsewhere.
+
+        Where the window loses the keyboard with a key down, nobody tells of its release.
+        """
+        self._down = {key for key in self._down if dpg.is_key_down(key)}
 
     def in_use(self) -> bool:
         """Whether the user did anything just now."""

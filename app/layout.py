@@ -71,13 +71,15 @@ class Layout:
         return tuple(name for name in self._order if name in self._there)
 
     def offer(self, cells: tuple[str, ...]) -> None:
-        """Say which cells have something to show; new ones come last."""
+        """Say which cells have something to show; new ones come last. Of several one is shown at least."""
         self._there = cells
         self._order.extend(name for name in cells if name not in self._order)
+        if cells and not self.in_grid:
+            self._hidden.discard(self.there[0])
 
     def toggle(self, cell: str) -> None:
-        """Hide a cell that is in the grid, or show one that is not. The last one can't be hidden."""
-        if cell not in self.in_grid:
+        """Hide a cell that is seen, or show one that is not. The grid's last one can't be hidden."""
+        if cell not in self.shown:
             self.show(cell)
         elif len(self.in_grid) > 1:
             self._hidden.add(cell)

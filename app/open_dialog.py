@@ -11,6 +11,7 @@ from app.containers import inside
 from app.errand import Errand
 from app.fitting import fitted
 from app.keys import calling
+from app.paths import is_there
 from app.studio import Studio
 from app.theme import Look
 from gaussians.cli.distill import DEMO
@@ -128,4 +129,4 @@ class OpenDialog:
 
 def _missing(paths: tuple[Path, ...]) -> set[Path]:
     """Those that are not there."""
-    return {path for path in paths if not path.exists()}
+    return {path for path in paths if not is_there(path)}

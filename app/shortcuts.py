@@ -13,6 +13,9 @@ from app.view_bar import CELLS
 PLUS = 602
 """The key with + and =, as the toolkit reports it: its mvKey_Plus is a character's code, which no key has."""
 
+REPEATING = frozenset({dpg.mvKey_N, dpg.mvKey_P, dpg.mvKey_Up, dpg.mvKey_Down})
+"""Keys that go on while they are held. Any other would take back what it did."""
+
 
 class Shortcuts:
     """The keys; those that are held down to fly are in app.keys.

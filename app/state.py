@@ -1,7 +1,9 @@
 """What the window knows, as the worker's reports have it. No widgets: what is shown is read from here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from app.curves import Curves
 from app.progress import RunProgress
@@ -16,6 +18,7 @@ from gaussians.session.messages import (
     Loading,
     MetricsLogged,
     ModelsChanged,
+    NotStarted,
     Progressed,
     QuitFailed,
     Report,
@@ -26,6 +29,7 @@ from gaussians.session.messages import (
 
 PHOTO, COMPARE, DISAGREEMENT = "photo", "compare", "disagreement"
 TRAINING = ("training", "paused", "stopping")
+_OF_A_RUN = ("run", "progress", "curves", "psnr", "marks", "history")
 
 
 @dataclass
@@ -72,6 +76,7 @@ class StudioState:
     unsaved: Failed | None = None
     curves: Curves = field(default_factory=Curves)
     version: int = 0
+    _before: dict[str, Any] = field(default_factory=dict)  # _OF_A_RUN, while a run is about to start
 
     @property
     def is_loading(self) -> bool:
@@ -87,6 +92,11 @@ class StudioState:
     def teachers(self) -> tuple[str, ...]:
         """The teachers that can be shown, in display order."""
         return tuple(name for name in self.counts if name not in (STUDENT, ENSEMBLE, PHOTO, DISAGREEMENT))
+
+    @property
+    def splats(self) -> tuple[str, ...]:
+        """Models that are one set of Gaussians: teachers and student, or a splat file's."""
+        return tuple(name for name in self.counts if name not in (ENSEMBLE, PHOTO, DISAGREEMENT))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -116,12 +126,19 @@ class StudioState:
         return {name: weight / total if total else 0.0 for name, weight in weights.items()}
 
     def started(self, directory: Path, recipe: Recipe) -> None:
-        """A run was asked for: its curves and its progress begin, if it is not the opened one."""
+        """A run was asked for: its curves and its progress begin, if it is not the opened one.
+
+        Where it comes to nothing, all is as it was.
+        """
+        self._before = {name: getattr(self, name) for name in _OF_A_RUN}
+        opened, given = self.opened, ()
         if self.run is None or self.run[0] != directory:
             self.curves, self.psnr, self.marks, self.history = Curves(), {}, [], ()
+        if opened is not None and opened.run is not None and opened.run[0] == directory:
+            given = opened.given
         self.run = (directory, recipe)
-        views = len(self.opened.cameras) - len(self.opened.test) if self.opened else 0
-        self.progress = RunProgress(plan(recipe, views))
+        views = len(opened.cameras) - len(opened.test) if opened else 0
+        self.progress = RunProgress(plan(recipe, views, given))
         self.opening = True
         self.version += 1
 
@@ -138,6 +155,8 @@ class StudioState:
             if "stopping" not in (self.run_state, report.state):
                 self._loaded()
             self.run_state = report.state
+            if report.state == "training":
+                self._before = {}
             if self.progress is not None and report.state == "paused":
                 self.progress.paused()
         elif isinstance(report, Progressed):
@@ -156,6 +175,11 @@ class StudioState:
         elif isinstance(report, Failed):
             self._loaded()
             self.failures.append(report)
+        elif isinstance(report, NotStarted):
+            self._loaded()
+            for name, value in self._before.items():
+                setattr(self, name, value)
+            self._before = {}
         elif isinstance(report, QuitFailed):
             self.unsaved = report.failed
         elif isinstance(report, EllipsoidsUnavailable):
@@ -185,6 +209,7 @@ class StudioState:
 
     def _open(self, opened: SceneOpened) -> None:
         self._loaded()
+        self._before = {}
         self.opened = opened
         self.run, self.progress, self.run_state = opened.run, None, "idle"
         self.counts = dict.fromkeys(opened.models, 0)
@@ -200,11 +225,15 @@ class StudioState:
             self.progress.take(event)
         if isinstance(event, StepDone) and event.stage.model in self.counts:
             self.counts[event.stage.model] = event.count
-        elif isinstance(event, StageFinished) and "psnr" in event.facts:
-            self.psnr[event.stage.model] = event.facts["psnr"]
+        elif isinstance(event, StageFinished):
+            self._measured({event.stage.model: event.facts})
         elif isinstance(event, RunFinished):
-            models = event.report.get("models", {})
-            self.psnr |= {name: facts["psnr"] for name, facts in models.items() if "psnr" in facts}
+            self._measured(event.report.get("models", {}))
+
+    def _measured(self, models: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take the PSNR from each model's facts: where nothing is held out it is None."""
+        known = {name: facts.get("psnr") for name, facts in models.items()}
+        self.psnr |= {name: psnr for name, psnr in known.items() if psnr is not None}
 
     def _note(self, lines: tuple[dict, ...]) -> None:
         self.psnr |= {line["model"]: line["psnr"] for line in lines if "psnr" in line}

@@ -10,6 +10,7 @@ from app.flip_view import FlipView
 from app.form import RecipeForm
 from app.layout import Layout
 from app.orbit import OrbitControl, outside
+from app.paths import expanded
 from app.settings import load_settings, settings_file
 from app.state import COMPARE, DISAGREEMENT, PHOTO, StudioState
 from app.worker_like import WorkerLike
@@ -32,6 +33,7 @@ from gaussians.session.messages import (
     OpenSplat,
     Quit,
     QuitFailed,
+    RunStateChanged,
     SceneOpened,
     SetPreviewShare,
     Start,
@@ -70,6 +72,7 @@ class Studio:
         self.past: int | None = None  # the student's step that the timeline shows; None: now
         self._asked: tuple | None = None
         self._leaving: threading.Thread | None = None
+        self._abandoned = False
 
     def begin(self, path: Path) -> None:
         """Start the worker, and open something."""
@@ -81,22 +84,22 @@ class Studio:
         """Open a scene, a run or a splat file, whichever it is."""
         if self._is_lost():
             return
-        path = path.expanduser().resolve()
-        self.state.opening, self.state.cancelling = path.exists(), False
         self.state.version += 1
-        if RunDirectory(path).exists:
-            self.worker.send(OpenRun(path))
-        elif path.is_dir():
-            self.worker.send(OpenScene(path, SceneOptions()))
-        elif path.is_file():
-            self.worker.send(OpenSplat(path))
-        else:
+        path = expanded(path)
+        try:
+            path = path.resolve()
+            command = _opening(path)
+        except OSError as error:
+            advice = "Mend that, or open something else; what was open stays."
+            self.state.failures.append(Failed(f"{path}: {error.strerror or error}.", advice))
+            return
+        if command is None:
             self.settings.recent = [other for other in self.settings.recent if other != path]
-            self.state.failures.append(
-                Failed(
-                    f"{path}: no such file or folder.", "It may have been moved; open it by its new place."
-                )
-            )
+            advice = "It may have been moved; open it by its new place."
+            self.state.failures.append(Failed(f"{path}: no such file or folder.", advice))
+            return
+        self.state.opening, self.state.cancelling = True, False
+        self.worker.send(command)
 
     def cancel_loading(self) -> None:
         """Give up loading; what was open stays."""
@@ -118,10 +121,9 @@ class Studio:
                 self.state.failures.append(Failed(self.form.error, "Mend this option in the Recipe tab."))
                 return
             directory = (self._directory or free_directory(opened.name)).expanduser().resolve()
-            self._directory, recipe = None, chosen
+            recipe = chosen
         self.past = None
         self.state.started(directory, recipe)
-        self.settings.opened(directory)
         self.worker.send(Start(directory, recipe))
 
     def set_preview_share(self, share: float) -> None:
@@ -136,6 +138,9 @@ class Studio:
             self.state.take(report)
             if isinstance(report, SceneOpened):
                 self._opened(report)
+            elif isinstance(report, RunStateChanged) and report.state == "training" and self.state.run:
+                self._directory = None  # it was for the first run
+                self.settings.opened(self.state.run[0])
             elif isinstance(report, QuitFailed):
                 self._leaving = None
             elif isinstance(report, EllipsoidsUnavailable):
@@ -222,7 +227,7 @@ class Studio:
     @property
     def has_ellipsoids(self) -> bool:
         """Whether there is a model that could be shown as ellipsoids, and the means to."""
-        return self.control is not None and bool(self.state.teachers) and self.state.draws_ellipsoids
+        return self.control is not None and bool(self.state.splats) and self.state.draws_ellipsoids
 
     def toggle_ellipsoids(self) -> None:
         """Show what models are made of instead of their images, or images again."""
@@ -241,9 +246,13 @@ class Studio:
             self._leaving = threading.Thread(target=self.worker.join, name="leaving", daemon=True)
             self._leaving.start()
 
+    def abandon(self) -> None:
+        """Wait no longer for the worker: what it does now is lost."""
+        self._abandoned = True
+
     def wait(self, seconds: float) -> None:
-        """After `leave`: wait for the worker to end, but not longer than this."""
-        if self._leaving is not None:
+        """After `leave`: wait for the worker to end, but not longer than this, nor if it was abandoned."""
+        if self._leaving is not None and not self._abandoned:
             self._leaving.join(seconds)
 
     def remember(self) -> None:
@@ -253,8 +262,8 @@ class Studio:
 
     @property
     def has_left(self) -> bool:
-        """Whether the worker has ended."""
-        return self._leaving is not None and not self._leaving.is_alive()
+        """Whether the worker has ended, or was abandoned."""
+        return self._abandoned or (self._leaving is not None and not self._leaving.is_alive())
 
     def _is_lost(self) -> bool:
         """Whether the worker has died, which is said again to who asks something of it."""
@@ -292,6 +301,15 @@ class Studio:
                     model = f"history:{self.past}"
                 views.append(View(name, model, style))
         return tuple(views)
+
+
+def _opening(path: Path) -> OpenRun | OpenScene | OpenSplat | None:
+    """What opens a path; None: nothing is there. Raises OSError: it can't be looked at."""
+    if RunDirectory(path).exists:
+        return OpenRun(path)
+    if path.is_dir():
+        return OpenScene(path, SceneOptions())
+    return OpenSplat(path) if path.is_file() else None
 
 
 def _key(camera: Camera) -> tuple:

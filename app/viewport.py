@@ -140,8 +140,8 @@ class Viewport:
         if drag.what == "orbit":
             control.orbit(right / self.scale, down / self.scale)
         else:
-            height = next(iter(self.places().values())).height
-            control.pan(right, down, int(height))
+            for place in list(self.places().values())[:1]:
+                control.pan(right, down, int(place.height))
         return True
 
     def double_click(self) -> None:

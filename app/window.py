@@ -22,7 +22,7 @@ from app.plots_panel import PlotsPanel
 from app.recipe_panel import RecipePanel
 from app.run_panel import RunPanel
 from app.settings import SCALES, fitting_scale
-from app.shortcuts import Shortcuts
+from app.shortcuts import REPEATING, Shortcuts
 from app.status_bar import StatusBar
 from app.studio import Studio
 from app.teachers_panel import TeachersPanel
@@ -122,7 +122,12 @@ class Window:
             "smaller": lambda: self._grow(-1),
         }
         shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, lambda: self.input.control, actions)
-        self.input = Input(shortcuts.press, self._press, self._release, self._double_click, self._wheel)
+
+        def press_key(key: int) -> None:
+            if not self.input.repeats or key in REPEATING:
+                shortcuts.press(key)
+
+        self.input = Input(press_key, self._press, self._release, self._double_click, self._wheel)
         dpg.set_exit_callback(self.interruptions.close_window)
         show_backdrop()
         dpg.show_viewport()
@@ -195,6 +200,7 @@ class Window:
     def _frame(self) -> None:
         began = time.perf_counter()
         dpg.run_callbacks(dpg.get_callback_queue())
+        self.input.settle()
         studio = self.studio
         opened = studio.state.opened
         studio.take_reports()

@@ -65,7 +65,10 @@ class History:
         path = self._path(step)
         try:
             tensors = safetensors.torch.load_file(path)
-            return Gaussians(**{name: tensor.float() for name, tensor in tensors.items()})
+            # Copies: the tensors are mapped from the file, which some systems then don't let go of.
+            return Gaussians(
+                **{name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
+            )
         except (OSError, TypeError, safetensors.SafetensorError) as error:  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
             raise RunError(f"{path}: not a readable snapshot ({error}); choose another step") from error
 

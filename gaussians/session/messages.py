@@ -50,7 +50,10 @@ class CancelLoading:
 
 @dataclass(frozen=True)
 class Start:
-    """Begin a run on the open scene, in a new directory, or go on with the opened run."""
+    """Begin a run on the open scene, in a new directory, or go on with the opened run.
+
+    Answered by RunStateChanged, or by NotStarted.
+    """
 
     directory: Path
     recipe: Recipe
@@ -179,6 +182,7 @@ class SceneOpened:
         centre, extent: what to orbit about, and how far; world units.
         models: those that can be shown now.
         run: the run's directory and recipe, where a run was opened; None else.
+        given: names of the splat files that are the run's teachers instead of trained ones.
         metrics: all lines of the run's metrics.jsonl so far.
         measured: held-out PSNR of its finished models, dB: over all views, where the metrics' is over a few.
         notes: what was done to the input.
@@ -194,6 +198,7 @@ class SceneOpened:
     extent: float
     models: tuple[str, ...]
     run: tuple[Path, Recipe] | None = None
+    given: tuple[str, ...] = ()
     metrics: tuple[dict[str, Any], ...] = ()
     measured: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -204,6 +209,11 @@ class RunStateChanged:
     """The run is now "idle", "training", "paused", "stopping" or "finished"."""
 
     state: str
+
+
+@dataclass(frozen=True)
+class NotStarted:
+    """The run that Start asked for has not begun: it was cancelled, or a Failed says why."""
 
 
 @dataclass(frozen=True)
@@ -314,6 +324,6 @@ class Frame:
 
 
 Report = (
-    Loading | SceneOpened | RunStateChanged | Progressed | MetricsLogged | ModelsChanged | TeachersWeighed
-    | HistoryGrew | Exported | Failed | QuitFailed | EllipsoidsUnavailable
+    Loading | SceneOpened | RunStateChanged | NotStarted | Progressed | MetricsLogged | ModelsChanged
+    | TeachersWeighed | HistoryGrew | Exported | Failed | QuitFailed | EllipsoidsUnavailable
 )  # fmt: skip

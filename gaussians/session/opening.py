@@ -18,7 +18,7 @@ from gaussians.scene import Progress, Scene, SceneOptions, View, load_scene
 from gaussians.scene.pixels import resampled
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
-from gaussians.session.gallery import Gallery
+from gaussians.session.gallery import DISAGREEMENT, PHOTO, Gallery
 from gaussians.session.ground import Ground
 from gaussians.session.history import History
 from gaussians.session.messages import SceneOpened
@@ -28,6 +28,7 @@ from gaussians.session.weights import last_weights
 from gaussians.train.parameters import FIELDS
 
 THUMBNAIL_WIDTH = 112  # px
+_TAKEN = frozenset({PHOTO, DISAGREEMENT, ENSEMBLE, "compare"})  # names that mean something else
 _SPLAT_UP = np.array([0.0, -1.0, 0.0])  # the field's files keep COLMAP's axes, where y points down
 
 
@@ -103,7 +104,7 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
     if scene is None:
         message = _described_models(path, gallery, gallery.counts(), run)
     else:
-        message = replace(_described(scene, gallery, progress), run=run)
+        message = replace(_described(scene, gallery, progress), run=run, given=tuple(planned.teachers))
     finished = Checkpoints(directory.checkpoints).finished(STUDENT) is not None
     ground = None if scene is None else Ground(scene, planned.scene, planned.options)
     return Opened(ground, gallery, replace(message, metrics=metrics, measured=measured), problem, finished)
@@ -113,9 +114,10 @@ def open_splat(path: Path, device: torch.device, progress: Progress) -> Opened:
     """Read a splat file. Raises SplatError."""
     progress(f"reading {path.name}", 0, 1)
     gaussians = read_splat(path)
-    gallery = Gallery(device, (path.stem,), {path.stem: 1.0})
-    gallery.keep(path.stem, len(gaussians), lambda: gaussians)
-    return Opened(None, gallery, _described_models(path, gallery, (path.stem,), None))
+    name = path.name if path.stem in _TAKEN else path.stem
+    gallery = Gallery(device, (name,), {name: 1.0})
+    gallery.keep(name, len(gaussians), lambda: gaussians)
+    return Opened(None, gallery, _described_models(path, gallery, (name,), None))
 
 
 def keep_finished(gallery: Gallery, directory: RunDirectory, stage: Stage, facts: Mapping[str, Any]) -> None:
@@ -137,7 +139,8 @@ def keep_checkpoint(gallery: Gallery, checkpoints: Checkpoints, stage: Stage) ->
         saved = checkpoint[0]
         # As it was shown while it trained: the running mean of the weights, where there was one.
         kind = "average" if "average.means" in saved else "params"
-        gaussians = Gaussians(**{field: saved[f"{kind}.{name}"] for name, field in FIELDS.items()})
+        # Copies: where files are mapped into memory, some systems let no one replace one that is in use.
+        gaussians = Gaussians(**{field: saved[f"{kind}.{name}"].clone() for name, field in FIELDS.items()})
         gallery.keep(stage.model, len(gaussians), lambda: gaussians)
 
 

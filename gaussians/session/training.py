@@ -20,6 +20,7 @@ from gaussians.session.ground import Ground
 from gaussians.session.memory_plan import as_fitted, plan_memory
 from gaussians.session.opening import Opened
 from gaussians.session.run import Run
+from gaussians.session.search import searched_within
 from gaussians.storage import replacing_folder
 
 
@@ -76,17 +77,17 @@ class Training:
         """The one that shows this run already, with the weights that were set meanwhile; or a new one.
 
         Raises:
-            StorageError: the weights could not be noted; the run is closed.
+            StorageError: the weights could not be noted. After any error the run is closed.
         """
         run, gallery = self.run, opened.gallery
-        if opened.run_path is None or self.directory.path.resolve() != opened.run_path.resolve():
-            gallery = Gallery(run.device, run.teachers, run.weights, run.scene)
-        elif gallery.weights != run.weights:
-            try:
+        try:
+            if opened.run_path is None or self.directory.path.resolve() != opened.run_path.resolve():
+                gallery = Gallery(run.device, run.teachers, run.weights, run.scene)
+            elif gallery.weights != run.weights:
                 run.weigh(gallery.weights)
-            except Exception:
-                self.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
         gallery.history = run.history
         return gallery
 
@@ -114,6 +115,11 @@ def _plan(
         _take_cameras_along(directory, ground)
         return plan, fitting.notes
     plan = directory.load()
+    if searched_within(directory) is not None:
+        raise RunError(
+            f"{directory.path}: holds a search for the smallest student, which has several; go on with it by "
+            f"`main.py distill --resume --out {directory.path}`"
+        )
     if plan.scene.resolve() != ground.path.resolve():
         raise RunError(f"{directory.path}: holds a run on {plan.scene}; choose another folder for this one")
     if recipe not in (plan.recipe, as_fitted(plan.recipe, recipe)):

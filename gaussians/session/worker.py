@@ -28,6 +28,7 @@ from gaussians.session.messages import (
     Failed,
     Look,
     MetricsLogged,
+    NotStarted,
     OpenRun,
     OpenScene,
     OpenSplat,
@@ -122,6 +123,8 @@ class Worker(CommandThread):
             elif reaction is Reaction.REFUSE:
                 raise RunError("A run is under way; stop it first")
         except Exception as error:  # the thread outlives whatever goes wrong
+            if isinstance(command, Start):
+                self._outbox.put(NotStarted())
             self._outbox.put(failed_command(command, error))
 
     def _enter(self, state: State) -> None:
@@ -165,10 +168,11 @@ class Worker(CommandThread):
     def _start(self, command: Start) -> None:
         opened = self._anything_open()
         ground = opened.trainable()
-        training = self._while_loading(lambda: self._prepared(command, ground))
-        if training is None:
+        prepared = self._while_loading(lambda: self._prepared(command, opened, ground))
+        if prepared is None:
+            self._outbox.put(NotStarted())
             return
-        gallery = training.gallery(opened)
+        training, gallery = prepared
         gallery.live = self._live
         if training.notes:
             notes = _sentence("; ".join(training.notes))
@@ -180,9 +184,10 @@ class Worker(CommandThread):
         self._enter(State.TRAINING)
         self._announcer.all(gallery)
 
-    def _prepared(self, command: Start, ground: Ground) -> Training:
+    def _prepared(self, command: Start, opened: Opened, ground: Ground) -> tuple[Training, Gallery]:
         self._loader.prepare_training()
-        return Training(command.directory, command.recipe, ground, self._device, self._log, self._breathe)
+        training = Training(command.directory, command.recipe, ground, self._device, self._log, self._breathe)
+        return training, training.gallery(opened)
 
     def _advance(self) -> Event | None:
         """Let the run go on to its next event, and tell of it."""
@@ -222,8 +227,10 @@ class Worker(CommandThread):
         except Exception:
             self._enter(State.PAUSED)
             raise
-        self._close(training)
-        self._enter(State.IDLE)
+        try:
+            self._close(training)
+        finally:
+            self._enter(State.IDLE)
 
     def _fail(self, training: Training, error: Exception) -> None:
         """The run can't go on: save what can be saved, and tell of it."""
@@ -237,13 +244,15 @@ class Worker(CommandThread):
             self._enter(State.IDLE)
 
     def _close(self, training: Training) -> None:
-        """Let go of the run; the model being trained stays to be looked at, as it is now."""
+        """Let go of the run; the model being trained stays to be looked at, as it is now, if that can be."""
         live = training.run.live
         try:
             if live is not None:
                 frozen = live.gaussians.detached()
                 self._gallery().keep(live.model, len(frozen), lambda: frozen)
-        finally:  # a full memory must not keep the run locked
+        except Exception as error:  # memory is full, but the run is saved
+            self._outbox.put(failure("What was trained last can't be shown", error))
+        finally:
             self._training = None
             training.close()
         self._announcer.models(self._gallery())

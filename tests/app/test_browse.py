@@ -135,3 +135,23 @@ def test_a_copy_is_another_browser(home: Path) -> None:
     assert browser.folder == home
     assert browser.target == home
     assert len(names(browser)) == 6
+
+
+def test_what_cannot_be_looked_at_is_not_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = Browser.at(home)
+    browser.type("~nobody-of-that-name/")
+    assert browser.target is None
+    assert browser.problem
+
+    def gone(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", gone)
+    browser.type(str(home / "locked"))
+    assert browser.target is None
+
+
+def test_what_begins_with_the_name_comes_before_what_has_it_within(home: Path) -> None:
+    browser = Browser.at(home)
+    browser.type("photo")
+    assert names(browser) == ["photos", "more photos"]

@@ -51,6 +51,21 @@ def test_an_enlarged_cell_that_goes_away_gives_the_grid_back() -> None:
     assert made.shown == ("photo", "vanilla")
 
 
+def test_of_several_cells_one_is_shown_at_least() -> None:
+    made = Layout(NAMES, frozenset({"photo"}))
+    made.offer(("photo",))
+    assert made.shown == ("photo",)
+
+
+def test_with_one_enlarged_another_that_is_asked_for_takes_its_place() -> None:
+    made = layout()
+    made.enlarge("vanilla")
+    made.toggle("student")
+    assert made.shown == ("student",)
+    made.shrink()
+    assert made.shown == ("photo", "vanilla", "student")
+
+
 def test_hiding_the_enlarged_cell_gives_the_grid_back() -> None:
     made = layout()
     made.enlarge("student")

@@ -1,3 +1,5 @@
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from app.studio import FIRST, SECOND, Studio
 from gaussians.cli.distill import DEMO
 from gaussians.distill.pipeline import plan
 from gaussians.distill.presets import recipe
-from gaussians.session.events import StageFinished, StepDone
+from gaussians.session.events import RunFinished, StageFinished, StepDone
 from gaussians.session.messages import (
     CancelLoading,
     Failed,
@@ -19,6 +21,7 @@ from gaussians.session.messages import (
     Look,
     MetricsLogged,
     ModelsChanged,
+    NotStarted,
     OpenRun,
     OpenScene,
     OpenSplat,
@@ -191,7 +194,78 @@ def test_starting_takes_the_form_and_a_free_folder(
     assert isinstance(start, Start)
     assert start.recipe.student.budget == "20%"
     assert start.directory == tmp_path / "runs" / "garden-2"
+    hear(opened, worker, RunStateChanged("training"))
     assert opened.settings.recent[0] == start.directory
+
+
+def test_a_start_that_comes_to_nothing_leaves_all_as_it_was(worker: FakeWorker, tmp_path: Path) -> None:
+    studio = Studio(worker, tmp_path / "asked", tmp_path / "studio.json")
+    line = {"time": 1.0, "stage": "vanilla", "model": "vanilla", "step": 10, "count": 7, "psnr": 20.5}
+    run = (tmp_path / "old", recipe("paper"))
+    hear(studio, worker, scene(run=run, metrics=(line,)), ModelsChanged(COUNTS), RunStateChanged("finished"))
+    recent, curves = list(studio.settings.recent), studio.state.curves
+    studio.form.choose("preview")
+    studio.start(anew=True)
+    assert studio.state.is_loading
+    hear(studio, worker, Failed("Memory is short", "It does with less.", goes_on=True))
+    assert studio.state.run is not None
+    assert studio.state.run[0] == tmp_path / "asked"
+    hear(studio, worker, RunStateChanged("finished"), NotStarted())
+    assert not studio.state.is_loading
+    assert studio.state.run == run
+    assert studio.state.psnr == {"vanilla": 20.5}
+    assert studio.state.curves is curves
+    assert studio.settings.recent == recent
+    studio.start(anew=True)
+    assert worker.sent[-1] == Start(tmp_path / "asked", recipe("preview")), "the folder asked for is still free"
+    hear(studio, worker, RunStateChanged("training"))
+    assert studio.settings.recent[0] == tmp_path / "asked"
+    hear(studio, worker, RunStateChanged("idle"), NotStarted())
+    assert studio.state.run == (tmp_path / "asked", recipe("preview")), "it has begun"
+
+
+def test_what_is_measured_on_nothing_is_not_shown(opened: Studio, worker: FakeWorker) -> None:
+    stage = plan(recipe("preview"), 3)[0]
+    hear(opened, worker, Progressed(StageFinished(stage, {"psnr": None}, False)))
+    hear(opened, worker, Progressed(RunFinished(Path("run"), {"models": {"student": {"psnr": None}}})))
+    assert opened.state.psnr == {}
+    hear(opened, worker, Progressed(RunFinished(Path("run"), {"models": {"student": {"psnr": 21.5}}})))
+    assert opened.state.psnr == {"student": 21.5}
+
+
+def test_the_teachers_that_a_run_was_given_are_its_stages(
+    studio: Studio, worker: FakeWorker, tmp_path: Path
+) -> None:
+    hear(studio, worker, scene(run=(tmp_path, recipe("fast")), given=("mine",)))
+    studio.start()
+    assert studio.state.progress is not None
+    assert [stage.name for stage in studio.state.progress.plan] == ["mine", "labels", "student"]
+    hear(studio, worker, RunStateChanged("training"), RunStateChanged("idle"))
+    studio.start(anew=True)
+    assert "vanilla" in [stage.name for stage in studio.state.progress.plan], "a new one trains its own"
+
+
+def test_a_path_that_can_not_be_looked_at_is_said(
+    opened: Studio, worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> bool:
+        raise OSError(107, "Transport endpoint is not connected")
+
+    sent = list(worker.sent)
+    monkeypatch.setattr(Path, "is_dir", gone)
+    opened.open(tmp_path / "share")
+    assert worker.sent == sent
+    assert not opened.state.is_loading
+    assert "Transport endpoint is not connected" in opened.state.failures[0].what
+    monkeypatch.undo()
+    opened.open(Path("~nobody-of-that-name/scene"))
+    assert "no such file" in opened.state.failures[1].what
+
+
+def test_a_splat_file_by_the_students_name_has_ellipsoids(studio: Studio, worker: FakeWorker) -> None:
+    hear(studio, worker, scene(cameras={}, test=(), models=("student",)), ModelsChanged({"student": 12}))
+    assert studio.has_ellipsoids
+    assert studio.state.models == ("student",)
 
 
 def test_a_recipe_that_can_not_be_is_not_started(opened: Studio, worker: FakeWorker) -> None:
@@ -388,3 +462,20 @@ def test_closing_that_could_not_save_can_be_tried_again(tmp_path: Path) -> None:
     assert worker.sent[-2:] == [Quit(), Quit(unsaved=True)]
     studio.wait(5)
     assert studio.has_left
+
+
+def test_a_worker_that_does_not_answer_need_not_be_waited_for(tmp_path: Path) -> None:
+    class Stuck(FakeWorker):
+        def join(self) -> None:
+            threading.Event().wait()
+
+    studio = Studio(Stuck(), None, tmp_path / "settings.json")
+    studio.begin(tmp_path)
+    studio.leave()
+    studio.wait(0.05)
+    assert not studio.has_left
+    studio.abandon()
+    assert studio.has_left
+    began = time.monotonic()
+    studio.wait(60)
+    assert time.monotonic() < began + 10

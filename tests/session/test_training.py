@@ -55,6 +55,15 @@ def test_run_on_another_scene_is_refused(tmp_path: Path):
         begin(tmp_path / "run", Ground(SCENE, tmp_path / "other", SceneOptions()))
 
 
+def test_a_search_is_not_gone_on_with_as_if_it_had_a_budget(tmp_path: Path):
+    ground = Ground(SCENE, tmp_path, SceneOptions())
+    begin(tmp_path / "run", ground).close()
+    (tmp_path / "run" / "search.json").write_text('{"within": 0.2}')
+    with pytest.raises(RunError, match="main.py distill --resume --out"):
+        begin(tmp_path / "run", ground)
+    begin(tmp_path / "other", ground).close()
+
+
 def test_contradicting_recipe_leaves_no_directory(tmp_path: Path):
     recipe = dataclasses.replace(
         tiny.recipe(), student=dataclasses.replace(tiny.recipe().student, budget="many")

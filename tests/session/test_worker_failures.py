@@ -11,9 +11,11 @@ from gaussians.session.events import StageStarted
 from gaussians.session.messages import (
     Export,
     Failed,
+    NotStarted,
     OpenRun,
     OpenScene,
     Progressed,
+    SceneOpened,
     Start,
     Stop,
 )
@@ -24,13 +26,16 @@ from tests.session.studio import OPTIONS, in_stage, look, studio
 TEACHERS = ("vanilla", "perturbed", "dropout")
 
 
-def test_vanished_image_names_the_file(scene_folder: Path, tmp_path: Path):
+def test_vanished_images_are_named(scene_folder: Path, tmp_path: Path):
     broken = tmp_path / "scene"
     shutil.copytree(scene_folder, broken)
     (broken / "images/003.png").unlink()
     with studio() as desk:
         desk.send(OpenScene(broken, OPTIONS))
-        assert "003.png" in desk.wait(Failed).advice
+        assert any("003.png" in note for note in desk.wait(SceneOpened).notes)
+        shutil.rmtree(broken / "images")
+        desk.send(OpenScene(broken, OPTIONS))
+        assert "000.png" in desk.wait(Failed).advice
 
 
 def test_failing_step_ends_the_run_and_not_the_worker(
@@ -134,6 +139,45 @@ def test_stop_that_cannot_save_stays_paused(
             assert "No space left" in desk.wait(Failed).advice
         desk.send(Stop())
         assert desk.state("idle", "paused") == "idle"
+
+
+def test_a_run_that_is_saved_is_let_go_even_if_its_model_can_not_be_kept(
+    scene_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with studio() as desk:
+        desk.begin(scene_folder, tmp_path / "run")
+        in_stage(desk, "vanilla")
+
+        def full(*args: object, **kwargs: object) -> None:
+            raise MemoryError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gaussians.model.Gaussians.detached", full)
+            desk.send(Stop())
+            assert "can't be shown" in desk.wait(Failed).what
+            assert desk.state("idle", "paused") == "idle"
+        desk.send(Start(tmp_path / "run", tiny.recipe()))
+        assert desk.state("training")
+
+
+def test_a_start_that_fails_is_told_and_the_worker_hears_what_follows(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with studio() as desk:
+        desk.send(OpenRun(finished_run))
+        desk.wait(SceneOpened)
+        desk.state("finished")
+
+        def full(*args: object, **kwargs: object) -> None:
+            raise MemoryError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gaussians.session.training.Gallery", full)
+            desk.send(Start(tmp_path / "new", tiny.recipe()))
+            desk.wait(NotStarted)
+            assert "Memory is full" in desk.wait(Failed).advice
+        desk.send(Start(tmp_path / "new", tiny.recipe()))
+        assert desk.state("training"), "it hears, and nobody holds the run"
 
 
 def test_failing_render_is_told_once_and_training_goes_on(

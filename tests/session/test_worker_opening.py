@@ -74,6 +74,16 @@ def test_views_a_splat_file(finished_run: Path):
         assert "no photos" in desk.wait(Failed).advice
 
 
+def test_a_splat_file_by_a_name_that_means_something_else_is_shown(finished_run: Path, tmp_path: Path):
+    path = tmp_path / "photo.ply"
+    shutil.copy(finished_run / "student.ply", path)
+    with studio() as desk:
+        desk.send(OpenSplat(path))
+        assert desk.wait(SceneOpened).models == ("photo.ply",)
+        desk.send(look(tiny.cameras(1)[0], "photo.ply"))
+        assert desk.frame("photo.ply").count > 0
+
+
 def test_cancelled_loading_keeps_what_was_open(
     scene_folder: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ):
