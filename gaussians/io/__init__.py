@@ -73,7 +73,10 @@ def read_splat(path: Path) -> Gaussians:
             f"{path}: {path.suffix or 'a file without suffix'} cannot be read as splats; "
             f"can be read: {', '.join(readable_suffixes())}."
         )
-    return form.read(path)
+    gaussians = form.read(path)
+    if len(gaussians) == 0:
+        raise SplatError(f"{path}: holds no Gaussians to learn from or look at; export it again.")
+    return gaussians
 
 
 def write_splat(path: Path, gaussians: Gaussians) -> None:

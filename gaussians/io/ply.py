@@ -1,7 +1,8 @@
 """The field's PLY layout (Kerbl et al. 2023): one float32 row per Gaussian, stored before activation.
 
 Columns: x y z, nx ny nz (zeros), f_dc_0..2, f_rest_0.. (channel-major: all of red's higher coefficients,
-then green's, then blue's), opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz).
+then green's, then blue's), opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz). Mip-Splatting (Yu et al.
+2024) has filter_3D besides, which is read too.
 """
 
 from pathlib import Path
@@ -21,21 +22,28 @@ _SH0 = ["f_dc_0", "f_dc_1", "f_dc_2"]
 _OPACITY = ["opacity"]
 _SCALES = ["scale_0", "scale_1", "scale_2"]
 _QUATS = ["rot_0", "rot_1", "rot_2", "rot_3"]
+_FILTER = ["filter_3D"]
 _REST_COUNTS = (0, 9, 24, 45)  # 3 ((degree + 1)² - 1)
 
 
 def read(header: PlyHeader) -> Gaussians:
     """Read the splats of a PLY file in the field's layout, whatever its byte order and property order.
 
-    Normals and properties of other programs are skipped; numbers of any type become float32.
+    Normals and properties of other programs are skipped; numbers of any type become float32. Mip-Splatting's
+    3D filter becomes part of scales and opacities, as in that program's own fused files.
 
     Raises:
-        SplatError: properties are missing (a mesh, a point cloud), or rows, or numbers are not finite.
+        SplatError: properties are missing (a mesh, a point cloud, 2-D Gaussians), or rows, or numbers are not
+            finite.
     """
     path, vertex = header.path, header.element("vertex")
     if vertex is None:
         raise SplatError(f"{path}: not a splat: the PLY file has no vertices.")
     missing = [name for name in _MEANS + _SH0 + _OPACITY + _SCALES + _QUATS if name not in vertex.names]
+    if missing == _SCALES[2:]:
+        raise SplatError(
+            f"{path}: flat 2-D Gaussians (2DGS: its vertices lack scale_2), not 3-D ones; train those."
+        )
     if missing:
         kind = "mesh" if header.element("face") else "point cloud"
         raise SplatError(f"{path}: not a splat but perhaps a {kind}: its vertices lack {', '.join(missing)}.")
@@ -54,6 +62,8 @@ def read(header: PlyHeader) -> Gaussians:
         sh0=tensor(_SH0)[:, None, :],
         shN=higher.transpose(1, 2).contiguous(),
     )
+    if set(_FILTER) <= set(vertex.names):
+        gaussians = _filtered(gaussians, tensor(_FILTER))
     return checked(path, gaussians)
 
 
@@ -88,6 +98,23 @@ def file_bytes(n: int, sh_degree: int) -> int:
     """Exact size in bytes of the file that `write` makes of `n` Gaussians of that degree."""
     rest = _REST_COUNTS[sh_degree]
     return len(_header(n, rest)) + 4 * n * len(_property_names(rest))
+
+
+def _filtered(gaussians: Gaussians, sizes: torch.Tensor) -> Gaussians:
+    """Gaussians convolved with isotropic ones, and as much fainter (Yu et al. 2024, the 3D smoothing filter).
+
+    Args:
+        gaussians: as trained, without the filter.
+        sizes: [N, 1] standard deviations of the filter, in the units of the means.
+    """
+    log_scales, logits = gaussians.log_scales.double(), gaussians.logit_opacities.double()
+    wider = torch.logaddexp(2 * log_scales, 2 * sizes.double().abs().log()) / 2
+    log_opacities = torch.nn.functional.logsigmoid(logits) + (log_scales - wider).sum(dim=1)
+    changed = {
+        "log_scales": wider.float(),
+        "logit_opacities": (log_opacities - torch.log(-torch.expm1(log_opacities))).float(),
+    }
+    return Gaussians(**{**gaussians.tensors(), **changed})
 
 
 def _property_names(rest: int) -> list[str]:

@@ -108,12 +108,17 @@ def read_rows(header: PlyHeader, name: str) -> np.ndarray:
     if element.has_lists or (header.format != "ascii" and any(other.has_lists for other in before)):
         raise SplatError(f"{path}: has list properties where splats have numbers; it looks like a mesh.")
     dtype = _row_dtype(path, element)
+    if not element.properties:
+        raise SplatError(f"{path}: the PLY header declares no properties of {name!r}; export it again.")
     with _opened(path) as file:
         file.seek(header.size)
         if header.format == "ascii":
             rows = _read_text(file, element, dtype, skip=sum(other.count for other in before))
         else:
-            file.seek(sum(other.count * _row_dtype(path, other).itemsize for other in before), 1)
+            begins = header.size + sum(other.count * _row_dtype(path, other).itemsize for other in before)
+            file.seek(
+                min(begins, os.fstat(file.fileno()).st_size)
+            )  # a header may claim more than a position can be
             rows = _read_binary(file, element.count, dtype, swapped=header.format == "binary_big_endian")
     if len(rows) < element.count:
         raise SplatError(
@@ -179,14 +184,22 @@ def _read_binary(file: BinaryIO, count: int, dtype: np.dtype, swapped: bool) -> 
 def _read_text(file: BinaryIO, element: PlyElement, dtype: np.dtype, skip: int) -> np.ndarray:
     """Up to `element.count` rows of text, after `skip` lines. Fewer when the file ends, or at bad text."""
     for _ in range(skip):
-        file.readline()
-    if element.count == 0:
+        if not file.readline():
+            break
+    # A row takes a digit and a separator for each number, so the file's size bounds what is allocated.
+    held = (os.fstat(file.fileno()).st_size - file.tell() + 1) // (2 * len(element.properties))
+    if min(element.count, held) <= 0:
         return np.empty(0, dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an empty input only warns; the caller counts the rows
         try:
             wide = np.loadtxt(
-                file, np.float64, comments=None, max_rows=element.count, ndmin=2, encoding="latin-1"
+                file,
+                np.float64,
+                comments=None,
+                max_rows=min(element.count, held),
+                ndmin=2,
+                encoding="latin-1",
             )
         except ValueError as error:
             raise SplatError(f"{file.name}: unreadable text in {element.name!r} rows ({error}).") from None

@@ -29,7 +29,7 @@ def read_cameras(file: Path) -> list[Camera]:
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
         cameras = [_camera(entry) for entry in sorted(entries, key=lambda entry: str(entry["img_name"]))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise SplatError(f"{file}: not readable as cameras ({error!r}); mend it or move it away") from error
     if not cameras:
         raise SplatError(f"{file}: holds no cameras; move it away, and poses are found without")
@@ -41,7 +41,7 @@ def read_background(file: Path) -> str | None:
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
         background = entries[0]["background"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None
     return background if re.fullmatch("#[0-9a-fA-F]{6}", str(background)) else None
 

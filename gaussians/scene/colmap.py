@@ -8,7 +8,7 @@ import numpy as np
 
 from gaussians.errors import SceneError
 from gaussians.scene.capture import Capture, Shot
-from gaussians.scene.colmap_files import NAMES, check_model, is_model
+from gaussians.scene.colmap_files import NAMES, check_model, is_model, names_in_text
 from gaussians.scene.folders import choose_images
 from gaussians.scene.lens import Lens
 from gaussians.scene.resolution import Resolution
@@ -37,7 +37,7 @@ def read(scene: Path, model: Path, resolution: Resolution) -> Capture:
         resolution: asked for; the images are taken from the folder that fits it best.
 
     Raises:
-        SceneError: the model is incomplete or damaged, or names images that are not there.
+        SceneError: the model is incomplete or damaged, or names images most of which are not there.
     """
     kind, reconstruction = read_reconstruction(model)
     label = model.relative_to(scene).as_posix()
@@ -46,14 +46,14 @@ def read(scene: Path, model: Path, resolution: Resolution) -> Capture:
     for image in images:
         lenses[image.camera_id].check(f"{model / f'cameras.{kind}'}: camera {image.camera_id}")
     names = [image.name for image in images]
-    choice = choose_images(
-        scene, names, lenses[images[0].camera_id].width, resolution, f"{label}/images.{kind}"
-    )
+    widths = [lenses[image.camera_id].width for image in images]
+    choice = choose_images(scene, names, widths, resolution, f"{label}/images.{kind}")
     shots = tuple(
         Shot(image.name, path, viewmat_of(image, model), lenses[image.camera_id])
         for image, path in zip(images, choice.paths, strict=True)
+        if path is not None
     )
-    notes = [f"COLMAP model {label} ({kind}), images in {choice.folder}"]
+    notes = [f"COLMAP model {label} ({kind}), images in {choice.folder}", *choice.notes]
     unplaced = reconstruction.num_images() - len(images)
     if unplaced:
         notes.append(f"left out {unplaced} images that the model does not place")
@@ -72,7 +72,12 @@ def read_reconstruction(model: Path) -> tuple[str, "pycolmap.Reconstruction"]:
         if kind == "bin":
             reconstruction.read_binary(model)
         else:
+            names = names_in_text(model / "images.txt")
             reconstruction.read_text(model)
+            for key, image in reconstruction.images.items():
+                image.name = names[key]  # pycolmap ends it at the first space
+    except SceneError:
+        raise
     # pybind11 hands over C++ exceptions as several Python types; all mean that the files are no model.
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -84,11 +89,13 @@ def read_reconstruction(model: Path) -> tuple[str, "pycolmap.Reconstruction"]:
 
 
 def registered_images(reconstruction: "pycolmap.Reconstruction", model: Path) -> list["pycolmap.Image"]:
-    """The images with a pose, sorted by name. Raises SceneError when there are none."""
+    """The images with a pose, sorted by name, which is posix. Raises SceneError when there are none."""
     images = [reconstruction.image(key) for key in reconstruction.reg_image_ids()]
     if not images:
         raise SceneError(f"{model}: the COLMAP model places no image; run structure from motion again.")
     try:
+        for image in images:
+            image.name = image.name.replace("\\", "/")  # of models made on Windows
         return sorted(images, key=lambda image: image.name)
     except UnicodeDecodeError as error:
         raise SceneError(

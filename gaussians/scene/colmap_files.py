@@ -2,7 +2,8 @@
 
 pycolmap 4.2 believes the counts in a binary file: on a truncated one it runs on for minutes or for ever, or
 takes the process down. So the records are walked here first, without keeping anything
-(layout: COLMAP's documentation, "Output format").
+(layout: COLMAP's documentation, "Output format"). In a text file it takes every other line for granted, and a
+name to end at its first space.
 """
 
 import struct
@@ -22,6 +23,7 @@ _POINT3D = struct.Struct("<Q3d3Bd")
 _SENSOR = struct.Struct("<iI")
 _POSE = struct.Struct("<7d")
 _FRAME = struct.Struct("<II7dI")
+_POSE_WORDS = 9  # before the name in a line of images.txt
 _POINT2D_SIZE, _TRACK_ELEMENT_SIZE, _FRAME_DATA_SIZE = 24, 8, 16
 
 
@@ -49,6 +51,56 @@ def check_model(folder: Path) -> str:
             if path.is_file():
                 _check_file(path, walk)
     return kind
+
+
+def names_in_text(path: Path) -> dict[int, str]:
+    """The names in an images.txt by image id.
+
+    Raises:
+        SceneError: an image lacks its second line, of 2-D points, or the text makes no sense.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise SceneError(f"{path}: not UTF-8 text; rename the images, or export the model again.") from error
+    names, is_second = dict[int, str](), False
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if is_second:
+            if _is_pose(line):
+                raise _without_points(path, number - 1)
+            is_second = False
+        elif line and not line.startswith("#"):
+            words = line.split(None, _POSE_WORDS)
+            if len(words) <= _POSE_WORDS or not words[0].isdecimal():
+                raise SceneError(f"{path}: line {number} is no image with its pose; export the model again.")
+            names[int(words[0])] = words[_POSE_WORDS]
+            is_second = True
+    if is_second:
+        raise _without_points(path, len(lines))
+    return names
+
+
+def _without_points(path: Path, number: int) -> SceneError:
+    return SceneError(
+        f"{path}: line {number}: the image is not followed by a line with its 2-D points, which may be "
+        "empty; add one after each image, or export the model again."
+    )
+
+
+def _is_pose(line: str) -> bool:
+    """Whether a line of images.txt ends in a name, as no line of points does: x, y, id, and so on."""
+    words = line.split(None, _POSE_WORDS + 1)
+    if len(words) <= _POSE_WORDS:
+        return False
+    return len(words) == _POSE_WORDS + 1 or not _is_number(line.rsplit(None, 1)[-1])
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_file(path: Path, walk: Callable[[bytes], int]) -> None:

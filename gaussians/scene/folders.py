@@ -1,5 +1,6 @@
 """Where a scene's images lie, and which of several sizes of them to read."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,21 +10,30 @@ from gaussians.scene.headers import read_header
 from gaussians.scene.resolution import Resolution
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_FULL_SIZE = ("images", ".")
 _FOLDERS = ("images", "images_2", "images_4", "images_8", ".")
+_FEWEST_FOUND = 3  # of a scene that lacks images; and no less than half, or it's another scene's folder
 
 
 class ImageFolder:
-    """The images of one folder and its subfolders, by name. Another suffix than asked for is accepted."""
+    """The images of one folder and its subfolders, by name.
+
+    Another suffix than asked for is accepted, and another spelling of the same letters.
+    """
 
     def __init__(self, root: Path):
         self.root = root
         self._by_name: dict[str, Path] = {}
         self._by_stem: dict[str, Path] = {}
         for path in sorted(root.rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                name = path.relative_to(root).as_posix()
+            name = path.relative_to(root).as_posix()
+            if is_image(name):
                 self._by_name[name] = path
                 self._by_stem.setdefault(stem_of(name), path)
+        self._by_letters: dict[str, Path] = {}
+        for names in (self._by_name, self._by_stem):
+            for name, path in names.items():
+                self._by_letters.setdefault(_letters(name), path)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -32,8 +42,9 @@ class ImageFolder:
 
     def find(self, name: str) -> Path | None:
         """The image of that name, or of that name with another suffix, or None."""
-        known = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
-        found = self._by_name.get(name) or self._by_stem.get(stem_of(name) if known else name)
+        stem = stem_of(name) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES else name
+        found = self._by_name.get(name) or self._by_stem.get(stem)
+        found = found or self._by_letters.get(_letters(name)) or self._by_letters.get(_letters(stem))
         # Some files name images outside of the scene's folder.
         return found or (self.root / name if (self.root / name).is_file() else None)
 
@@ -43,14 +54,41 @@ class Choice:
     """The image files that were chosen, in the order of the names asked for.
 
     Attributes:
-        paths: one for each name.
+        paths: one for each name; None: it's missing, and to be left out.
+        full: the same at full size; None where only reduced images are there.
         folder: what they lie in, relative to the scene: "images_2".
         reduction: their size over that of the scene's full-size images, at most 1.
+        notes: what is missing, one line each.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[Path | None, ...]
+    full: tuple[Path | None, ...]
     folder: str
     reduction: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """The images in one folder, for each name asked for; None where there is none."""
+
+    label: str
+    paths: tuple[Path | None, ...]
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        return tuple(index for index, path in enumerate(self.paths) if path is None)
+
+    @property
+    def width(self) -> int:
+        """Of the first image there is, pixels."""
+        return next(read_header(path).stored_width for path in self.paths if path is not None)
+
+
+def is_image(name: str) -> bool:
+    """Whether a posix name is that of an image we read. Hidden files are not: macOS leaves ._IMG_0.jpg."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
 
 
 def stem_of(name: str) -> str:
@@ -59,51 +97,76 @@ def stem_of(name: str) -> str:
 
 
 def choose_images(
-    scene: Path, names: Sequence[str], lens_width: int | None, resolution: Resolution, source: str
+    scene: Path,
+    names: Sequence[str],
+    lens_widths: Sequence[int | None],
+    resolution: Resolution,
+    source: str,
+    held_out: frozenset[str] = frozenset(),
 ) -> Choice:
     """Find the images of `names` in images, images_2, images_4, images_8 or the scene's folder itself.
 
-    Taken is the folder with the smallest images that are not smaller than asked for.
+    Of the folders that lack the fewest, the one with the smallest images that are not smaller than asked for.
 
     Args:
         scene: the scene's folder.
         names: posix, relative to the image folder, as the file with the cameras has them.
-        lens_width: of the first name's lens: the full size, where there is no full-size image.
+        lens_widths: of the names' lenses: the full size, where there is no full-size image.
         resolution: asked for.
         source: the file with the cameras, for messages.
+        held_out: names of test views, all of which may be missing.
 
     Raises:
-        SceneError: no folder holds all of them; says how many are missing and the first of them.
+        SceneError: too many are missing; says how many, and the first of them.
     """
-    found: list[tuple[int, str, tuple[Path, ...]]] = []
-    fewest: tuple[int, str, str] | None = None
-    for label in _FOLDERS:
-        if not (scene / label).is_dir() or (label == "." and found):
-            continue
-        folder = ImageFolder(scene / label)
-        paths = [folder.find(name) for name in names]
-        missing = [name for name, path in zip(names, paths, strict=True) if path is None]
-        if not missing:
-            complete = tuple(path for path in paths if path is not None)
-            found.append((read_header(complete[0]).stored_width, label, complete))
-        elif fewest is None or len(missing) < fewest[0]:
-            fewest = (len(missing), missing[0], label)
-    if not found:
-        raise _missing(scene, names, source, fewest)
-    found.sort(key=lambda candidate: candidate[0])
-    full = next((width for width, label, _ in found if label in ("images", ".")), lens_width) or found[-1][0]
+    candidates = _candidates(scene, names)
+    best = min(candidates, key=lambda candidate: len(candidate.gaps))
+    notes = _missing(scene, names, source, best, held_out)
+    alike = sorted(
+        (candidate for candidate in candidates if candidate.gaps == best.gaps), key=lambda each: each.width
+    )
+    full_size = next((candidate for candidate in alike if candidate.label in _FULL_SIZE), None)
+    lens_width = next(width for width, path in zip(lens_widths, best.paths, strict=True) if path is not None)
+    full = full_size.width if full_size else lens_width or alike[-1].width
     # A fraction has one pixel of tolerance: a half of 1557 is 778 to one program and 779 to another.
     wanted = resolution.width or int(full * (resolution.fraction or 1.0) + 0.5) - 1
-    width, label, paths = next((each for each in found if each[0] >= wanted), found[-1])
-    return Choice(paths, label, min(1.0, width / full))
+    chosen = next((each for each in alike if each.width >= wanted), alike[-1])
+    full_paths = full_size.paths if full_size else (None,) * len(names)
+    return Choice(chosen.paths, full_paths, chosen.label, min(1.0, chosen.width / full), notes)
+
+
+def _candidates(scene: Path, names: Sequence[str]) -> list[_Candidate]:
+    """What each folder there is has of the names; the scene itself only where no other has all."""
+    candidates: list[_Candidate] = []
+    for label in _FOLDERS:
+        if (scene / label).is_dir() and not (label == "." and any(not each.gaps for each in candidates)):
+            folder = ImageFolder(scene / label)
+            candidates.append(_Candidate(label, tuple(folder.find(name) for name in names)))
+    return candidates
 
 
 def _missing(
-    scene: Path, names: Sequence[str], source: str, fewest: tuple[int, str, str] | None
-) -> SceneError:
-    count, name, label = fewest or (len(names), names[0], "images")
-    where = scene if label == "." else scene / label
-    return SceneError(
-        f"{scene / source}: {count} of its {len(names)} images are missing in {where} (the first: {name}); "
-        "put the images there, or delete them from the file."
+    scene: Path, names: Sequence[str], source: str, best: _Candidate, held_out: frozenset[str]
+) -> tuple[str, ...]:
+    """Notes on what is left out for want of an image. Raises SceneError where too much would be."""
+    gone = [names[index] for index in best.gaps]
+    needed = [name for name in gone if name not in held_out]
+    total = sum(name not in held_out for name in names)
+    found = total - len(needed)
+    where = scene if best.label == "." else scene / best.label
+    if needed and (found < _FEWEST_FOUND or 2 * found < total):
+        raise SceneError(
+            f"{scene / source}: {len(needed)} of its {total} images are missing in {where} (the first: "
+            f"{needed[0]}); put the images there, or find cameras for those that are left."
+        )
+    tests = [name for name in gone if name in held_out]
+    return tuple(
+        f"left out {len(lacking)} {kind} without an image in {where.name} (the first: {lacking[0]})"
+        for kind, lacking in (("photos", needed), ("test views", tests))
+        if lacking
     )
+
+
+def _letters(name: str) -> str:
+    """The same for names that differ only in case, or in how Unicode composes their letters."""
+    return unicodedata.normalize("NFC", name).casefold()

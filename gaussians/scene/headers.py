@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from gaussians.errors import SceneError
 
@@ -41,7 +41,7 @@ def read_header(path: Path) -> Header:
     """Read an image's header. Raises SceneError if the file is missing, empty or not an image."""
     try:
         with Image.open(path) as image:
-            return Header(image.width, image.height, _orientation(image), has_alpha(image))
+            return Header(*_stored_size(image), orientation_of(image), has_alpha(image))
     except BROKEN_IMAGE as error:
         raise broken_image(path, error) from error
 
@@ -66,9 +66,17 @@ def broken_image(path: Path, error: Exception) -> SceneError:
     return SceneError(f"{path}: cannot be read as an image: {reason}; copy it again, or remove it.")
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation of an opened image, 1 to 8. Of a TIFF it's gone once its pixels are read."""
     # Asking a PNG that has no EXIF chunk for it would make Pillow decode the pixels.
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     orientation = image.getexif().get(ORIENTATION, 1)
     return orientation if orientation in range(1, 9) else 1
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height as they lie in the file."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is that of the photo turned upright
+        return (image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH])
+    return image.size

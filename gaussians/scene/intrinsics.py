@@ -25,7 +25,7 @@ def lens_of_frame(values: dict[str, Any], where: str, file_size: Callable[[], tu
     Args:
         values: the frame's keys over the file's.
         where: file and frame, for messages.
-        file_size: gives the image file's width and height; asked only where `w` or `h` is missing.
+        file_size: gives the full-size image's width and height; asked only where `w` or `h` is missing.
 
     Raises:
         SceneError: no focal length, not numbers, impossible ones, or a camera model that is not known.
@@ -49,6 +49,14 @@ def lens_of_frame(values: dict[str, Any], where: str, file_size: Callable[[], tu
     return lens
 
 
+def is_finite(number: float) -> bool:
+    """Whether a number of a JSON file, which may be Infinity or an integer of any length, is a float's."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
 class _Numbers:
     """Looks up numbers of a frame, 0 where the key is missing."""
 
@@ -59,8 +67,10 @@ class _Numbers:
         value = self._values.get(key)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise SceneError(f"{self._where}: {key} is {value!r}, not a number; export the cameras again.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value):
+            raise SceneError(
+                f"{self._where}: {key} is {value!r:.40}, not a number; export the cameras again."
+            )
         return float(value)
 
     def all(self, *keys: str) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """One `load_scene`: recognise what a folder holds, read it, and hand over a Scene."""
 
 import dataclasses
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -21,11 +22,13 @@ from gaussians.scene.resolution import Resolution
 from gaussians.scene.shelf import Shelf
 from gaussians.scene.split import choose_test
 from gaussians.scene.types import Progress, Scene, SceneOptions, View
+from gaussians.scene.unreadable import VIDEOS, unreadable
 
 _AS_IT_IS = SceneOptions()
 _EXTENT = 1.1  # x the largest distance of a camera from their mean (Kerbl et al. 2023, released code)
 _LEAST_EXTENT = 1e-6
 _COLORS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
+_MOST_NAMED = 5  # folders, in a hint
 _EXPECTED = "expected sparse/0/ (COLMAP), transforms.json, or photos to run structure from motion on"
 
 
@@ -98,7 +101,12 @@ def _read(path: Path, options: SceneOptions, resolution: Resolution, progress: P
             return transforms.read(path, resolution)
     except OSError as error:
         raise SceneError(f"{error.filename or path}: cannot be read ({error.strerror or error}).") from error
-    raise SceneError(f"{path}: a file, but a scene is a folder; {_EXPECTED}.")
+    if path.suffix.lower() in VIDEOS:
+        raise SceneError(f"{path}: a video; extract frames from it into a folder, and give that.")
+    # Callers that take splat files too have looked for one before.
+    raise SceneError(
+        f"{path}: a file, but a scene is a folder or a splat file (.ply, .splat); in a folder {_EXPECTED}."
+    )
 
 
 def _read_folder(
@@ -116,11 +124,7 @@ def _read_folder(
         return transforms.read(file, resolution)
     folder, names = photos.find_photos(scene)
     if not names:
-        inside = [child.name for child in sorted(scene.iterdir()) if child.is_dir() and _is_scene(child)]
-        hint = (
-            f"; did you mean one of its folders ({', '.join(inside[:5])})?" if inside else f"; {_EXPECTED}."
-        )
-        raise SceneError(f"{scene}: no cameras and no photos found{hint}")
+        raise SceneError(f"{scene}: no cameras and no photos found; {_hint(scene)}")
     return photos.read(folder, names, cache_folder(options), progress)
 
 
@@ -129,8 +133,29 @@ def cache_folder(options: SceneOptions) -> Path:
     return options.cache or Path(platformdirs.user_cache_dir("splat-distillery")) / "scenes"
 
 
+def _hint(scene: Path) -> str:
+    """What to do about a folder without anything to read, by what lies in it and in its subfolders."""
+    inside = [
+        child
+        for child in sorted(scene.iterdir())
+        if not child.name.startswith(".") and child.is_dir() and os.access(child, os.R_OK | os.X_OK)
+    ]
+    lines = list(unreadable(scene))
+    for child in inside:
+        lines += unreadable(child, where=f" in {child.name}")
+    scenes = [child.name for child in inside if _is_scene(child)]
+    if scenes:
+        lines.insert(0, f"did you mean one of its folders ({', '.join(scenes[:_MOST_NAMED])})?")
+    return "; ".join(lines[:_MOST_NAMED]) or f"{_EXPECTED}."
+
+
 def _is_scene(folder: Path) -> bool:
-    return colmap.find_model(folder) is not None or transforms.find_file(folder) is not None
+    """Whether it holds cameras or photos."""
+    return (
+        colmap.find_model(folder) is not None
+        or transforms.find_file(folder) is not None
+        or bool(photos.find_photos(folder)[1])
+    )
 
 
 def _flat(

@@ -1,6 +1,7 @@
 """Masks beside the photos: masks/NAME.png, masks/NAME.jpg.png, in the photos' subfolders or not."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +19,7 @@ def with_masks(scene: Path, shots: Sequence[Shot]) -> tuple[tuple[Shot, ...], tu
         found = sum(shot.mask is not None for shot in shots)
         return tuple(shots), (f"masks for {found} photos",) if found else ()
     masks = ImageFolder(folder)
-    masked = tuple(dataclasses.replace(shot, mask=shot.mask or _mask_of(masks, shot.name)) for shot in shots)
+    masked = tuple(dataclasses.replace(shot, mask=shot.mask or _mask_of(masks, shot)) for shot in shots)
     bare = [shot.name for shot in masked if shot.mask is None]
     note = f"masks for {len(masked) - len(bare)} photos from {folder.name}/"
     if bare:
@@ -40,10 +41,15 @@ def without_blank(
     return kept, (f"left out for masks that are all black: {len(blank)} photos (the first: {blank[0]})",)
 
 
-def _mask_of(masks: ImageFolder, name: str) -> Path | None:
-    path = PurePosixPath(name)
-    for candidate in (f"{name}.png", name, f"{path.name}.png", path.name):
+def _mask_of(masks: ImageFolder, shot: Shot) -> Path | None:
+    path = PurePosixPath(shot.name)
+    for candidate in (f"{path}.png", str(path), f"{path.name}.png", path.name):
         found = masks.find(candidate)
-        if found:
+        if found and _is_within(masks.root, found) and found.resolve() != shot.path.resolve():
             return found
     return None
+
+
+def _is_within(folder: Path, path: Path) -> bool:
+    """Whether a path, as it is spelt, lies in the folder: names that lead out find photos."""
+    return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))

@@ -28,12 +28,13 @@ from gaussians.scene.colmap import (
     viewmat_of,
 )
 from gaussians.scene.colmap_files import check_model, is_model
-from gaussians.scene.folders import IMAGE_SUFFIXES, ImageFolder
+from gaussians.scene.folders import ImageFolder, is_image, stem_of
 from gaussians.scene.headers import ORIENTATION, Header, read_header
 from gaussians.scene.images import cores, in_threads
 from gaussians.scene.pairs import all_pairs, likely_pairs
 from gaussians.scene.pixels import decode
 from gaussians.scene.types import Progress
+from gaussians.scene.unreadable import PHOTOS, unreadable
 
 if TYPE_CHECKING:
     import pycolmap
@@ -58,7 +59,7 @@ def find_photos(scene: Path) -> tuple[Path, tuple[str, ...]]:
         names = ImageFolder(scene / "images").names
         if names:
             return scene / "images", names
-    direct = (path.name for path in scene.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    direct = (path.name for path in scene.iterdir() if is_image(path.name))
     return scene, tuple(sorted(direct))
 
 
@@ -75,9 +76,11 @@ def read(folder: Path, names: Sequence[str], cache: Path, progress: Progress | N
         SceneError: too few photos, a broken one, or photos that do not fit together.
         StorageError: the result could not be written.
     """
+    passed_over = unreadable(folder, PHOTOS, known={stem_of(name) for name in names})
     if len(names) < FEWEST_PHOTOS:
+        unread = "".join(f" ({line})" for line in passed_over)
         raise SceneError(
-            f"{folder}: {len(names)} photos without cameras; structure from motion takes at least "
+            f"{folder}: {len(names)} photos without cameras{unread}; structure from motion takes at least "
             f"{FEWEST_PHOTOS}, better 20. Add photos, or a COLMAP model in sparse/0, or transforms.json."
         )
     paths = [folder / name for name in names]
@@ -104,6 +107,7 @@ def read(folder: Path, names: Sequence[str], cache: Path, progress: Progress | N
     left_out = sorted(set(names) - {shot.name for shot in shots})
     if left_out:
         notes.append(f"left out {len(left_out)} photos that could not be placed (the first: {left_out[0]})")
+    notes += [f"passed over {line}" for line in passed_over]
     return Capture(shots, points_of(reconstruction, SOURCE), notes=tuple(notes))
 
 

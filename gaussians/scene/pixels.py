@@ -7,13 +7,25 @@ one, so the result is that of filtering premultiplied colour and alpha, and comp
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from gaussians.errors import SceneError
-from gaussians.scene.headers import BROKEN_IMAGE, broken_image, has_alpha
+from gaussians.scene.headers import BROKEN_IMAGE, broken_image, has_alpha, orientation_of
 from gaussians.scene.lens import Face
 
 OPAQUE = 255
+_MOST_LABELS = 20  # a mask without anything brighter holds numbers of things: a photo so dark shows nothing
+_LOSSY = (".jpg", ".jpeg")  # there, what is nearly black is noise
+_STORED_AGAIN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""From an upright image back to the file's, by EXIF orientation."""
 
 
 def decode(path: Path, upright: bool) -> np.ndarray:
@@ -24,10 +36,12 @@ def decode(path: Path, upright: bool) -> np.ndarray:
         upright: turn it as its EXIF orientation says.
 
     Raises:
-        SceneError: not an image, or half of one.
+        SceneError: not an image, half of one, or one of floating-point numbers beyond 1.
     """
     with _opened(path, upright) as image:
-        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        if image.mode == "F":
+            image = _from_floats(path, image)
+        elif _is_deep(image):
             image = _from_16_bits(image)
         return np.asarray(image.convert("RGBA" if has_alpha(image) else "RGB"))
 
@@ -35,15 +49,14 @@ def decode(path: Path, upright: bool) -> np.ndarray:
 def decode_mask(path: Path, width: int, height: int, upright: bool) -> np.ndarray:
     """[height, width, 1] uint8: how much of each pixel counts, 255 all of it.
 
-    The file may have another size of the same shape. Labels (1: counts) are read as well as brightness.
+    The file may have another size of the same shape. Labels (above 0: counts) are read as well as brightness,
+    and what is transparent does not count.
 
     Raises:
         SceneError: not an image, or of another shape than the photo.
     """
     with _opened(path, upright) as image:
-        mask = np.asarray(image.convert("L"))
-    if mask.max() == 1:
-        mask = mask * np.uint8(OPAQUE)
+        mask = _counting(path, image)
     if abs(mask.shape[1] * height - mask.shape[0] * width) > 0.02 * mask.shape[1] * height + 2 * width:
         raise SceneError(
             f"{path}: the mask is {mask.shape[1]}x{mask.shape[0]}, its photo {width}x{height}; "
@@ -104,13 +117,68 @@ def _opened(path: Path, upright: bool) -> Image.Image:
     """The image with its pixels read; the file is closed."""
     try:
         with Image.open(path) as image:
+            orientation = orientation_of(image)
             image.load()
-            return ImageOps.exif_transpose(image) if upright else image.copy()
+            if not isinstance(image, TiffImagePlugin.TiffImageFile):
+                return ImageOps.exif_transpose(image) if upright else image.copy()
+            # Pillow has turned it upright already.
+            back = None if upright else _STORED_AGAIN.get(orientation)
+            return image.copy() if back is None else image.transpose(back)
     except BROKEN_IMAGE as error:
         raise broken_image(path, error) from error
 
 
+def _is_deep(image: Image.Image) -> bool:
+    """Whether its grey has more than 8 bits."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
 def _from_16_bits(image: Image.Image) -> Image.Image:
     # Pillow clips 16-bit grey to 8 bits where it should scale.
-    grey = np.asarray(image, np.float64) / 257.0
-    return Image.fromarray(np.clip(grey + 0.5, 0, OPAQUE).astype(np.uint8))
+    return _grey(np.asarray(image, np.float64) / 257.0)
+
+
+def _from_floats(path: Path, image: Image.Image) -> Image.Image:
+    """8-bit grey of floats in [0, 1]. Raises SceneError for others: nothing says what is white."""
+    grey = np.asarray(image, np.float64)
+    if not grey.max() <= 1:  # NaN too
+        raise SceneError(
+            f"{path}: floating-point numbers of up to {grey.max():g}, where a photo has 0 to 1; save it with "
+            "8 bits a channel."
+        )
+    return _grey(grey * OPAQUE)
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.clip(values + 0.5, 0, OPAQUE).astype(np.uint8))
+
+
+def _counting(path: Path, image: Image.Image) -> np.ndarray:
+    """[H, W] uint8: how much of each pixel of a mask's image counts. Raises SceneError."""
+    if image.mode == "F":
+        return np.asarray(_from_floats(path, image))
+    if _is_palette_of_labels(image):
+        mask = np.asarray(image)
+        is_labels = True
+    else:
+        mask = np.asarray(image if _is_deep(image) else image.convert("L"))
+        is_labels = path.suffix.lower() not in _LOSSY and mask.max() <= _MOST_LABELS
+    if is_labels:
+        mask = np.where(mask > 0, np.uint8(OPAQUE), np.uint8(0))
+    elif mask.max() > OPAQUE:
+        mask = np.asarray(_from_16_bits(image))
+    if has_alpha(image) and not _is_deep(image):
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        mask = np.rint(mask * (alpha / OPAQUE))
+    return mask.astype(np.uint8)
+
+
+def _is_palette_of_labels(image: Image.Image) -> bool:
+    """Whether it shows colours of a palette. One of greys alone is a grey image, stored with few of them."""
+    if image.mode != "P":
+        return False
+    palette = np.zeros((OPAQUE + 1, 3), np.uint8)
+    stored = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
+    palette[: len(stored)] = stored
+    shown = palette[[index for index, count in enumerate(image.histogram()) if count]]
+    return bool((shown != shown[:, :1]).any())

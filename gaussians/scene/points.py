@@ -22,10 +22,11 @@ def read_ply(path: Path, source: str) -> Points:
     try:
         vertex = PlyData.read(str(path))["vertex"].data
         xyz = np.stack([vertex[axis] for axis in "xyz"], axis=1).astype(np.float32)
-    except (PlyParseError, KeyError, ValueError, OSError, UnicodeDecodeError) as error:
-        reason = str(error) or type(error).__name__
+        rgb = _colors(vertex)
+    # A header may declare lists where numbers belong, and more rows than memory holds or numbers count.
+    except (PlyParseError, KeyError, ValueError, TypeError, OSError, OverflowError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SceneError(f"{path}: cannot be read as a point cloud ({reason}); export it again.") from error
-    rgb = _colors(vertex)
     finite = np.isfinite(xyz).all(axis=1)
     if not finite.any():
         raise SceneError(
@@ -41,7 +42,8 @@ def _colors(vertex: np.ndarray) -> np.ndarray:
         stored = np.stack([vertex[name] for name in ("red", "green", "blue")], axis=1)
         if stored.dtype == np.uint8:
             return stored
-        values = stored * 255.0 if np.issubdtype(stored.dtype, np.floating) and stored.max() <= 1 else stored
+        are_shares = np.issubdtype(stored.dtype, np.floating) and stored.max(initial=0) <= 1
+        values = stored * 255.0 if are_shares else stored
     elif {"f_dc_0", "f_dc_1", "f_dc_2"} <= set(names):
         values = 255 * (0.5 + SH_C0 * np.stack([vertex[f"f_dc_{i}"] for i in range(3)], axis=1))
     else:

@@ -18,7 +18,7 @@ from gaussians.errors import SceneError
 from gaussians.scene.capture import Capture, Shot, rigid_inverse
 from gaussians.scene.folders import IMAGE_SUFFIXES, choose_images
 from gaussians.scene.headers import read_header
-from gaussians.scene.intrinsics import lens_of_frame
+from gaussians.scene.intrinsics import is_finite, lens_of_frame
 from gaussians.scene.points import read_ply
 from gaussians.scene.resolution import Resolution
 from gaussians.scene.types import Points
@@ -31,6 +31,7 @@ WHOLE, TRAIN, TEST, VALIDATION = (
 )
 _IMAGES = "images/"
 _POINTS = ("points3d.ply", "points3D.ply", "sparse_pc.ply")
+_IN_PIXELS = ("fl_x", "fl_y", "cx", "cy")
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -56,18 +57,18 @@ def read(file: Path, resolution: Resolution) -> Capture:
     """Read a transforms file, and transforms_test.json beside transforms_train.json.
 
     Raises:
-        SceneError: not JSON, no frames, no intrinsics, impossible poses, or images that are missing.
+        SceneError: not JSON, no frames, no intrinsics, impossible poses, or most images are missing.
     """
     scene = file.parent
     document = _document(file)
     frames = _frames(file, document)
-    test = _listed_test(document, frames)
+    test, held_out = _listed_test(document, frames), frozenset[str]()
     notes = [f"cameras of {file.name}"]
     if file.name == TRAIN and (scene / TEST).is_file():
         test_frames = _frames(scene / TEST, _document(scene / TEST))
         trained = {frame.name for frame in frames}
         test_frames = [frame for frame in test_frames if frame.name not in trained]
-        test = frozenset(frame.name for frame in test_frames)
+        test = held_out = frozenset(frame.name for frame in test_frames)
         frames += test_frames
         notes.append(f"test views of {TEST}")
     if file.name == TRAIN and (scene / VALIDATION).is_file():
@@ -75,22 +76,19 @@ def read(file: Path, resolution: Resolution) -> Capture:
     frames.sort(key=lambda frame: frame.name)
     _refuse_twins(file, frames)
     names = _in_images([frame.name for frame in frames])
-    choice = choose_images(scene, names, _width(frames[0]), resolution, file.name)
-    renamed = {
-        frame.name: _with_suffix(name, path)
-        for frame, name, path in zip(frames, names, choice.paths, strict=True)
-    }
-    shots = [
-        _shot(frame, renamed[frame.name], path) for frame, path in zip(frames, choice.paths, strict=True)
-    ]
+    spare = frozenset(name for frame, name in zip(frames, names, strict=True) if frame.name in held_out)
+    choice = choose_images(scene, names, [_width(frame) for frame in frames], resolution, file.name, spare)
+    shots, tested = [], set[str]()
+    for frame, name, path, full in zip(frames, names, choice.paths, choice.full, strict=True):
+        if path is None:
+            continue
+        shot = _shot(frame, _with_suffix(name, path), path, full)
+        shots.append(shot)
+        if test is not None and frame.name in test:
+            tested.add(shot.name)
     points, note = _points(scene, document)
-    return Capture(
-        tuple(shots),
-        points,
-        None if test is None else frozenset(renamed[name] for name in test),
-        choice.reduction,
-        tuple(notes + note),
-    )
+    own = frozenset(tested) or None  # a test file without its images holds nothing back
+    return Capture(tuple(shots), points, own, choice.reduction, (*notes, *choice.notes, *note))
 
 
 def _document(file: Path) -> dict[str, Any]:
@@ -101,6 +99,10 @@ def _document(file: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise SceneError(
             f"{file}: not valid JSON (line {error.lineno}: {error.msg}); export the cameras again."
+        ) from error
+    except (RecursionError, ValueError) as error:
+        raise SceneError(
+            f"{file}: nested too deeply, or a number too long, for cameras; export them again."
         ) from error
     except OSError as error:
         raise SceneError(f"{file}: cannot be read ({error.strerror}); check its permissions.") from error
@@ -124,12 +126,16 @@ def _frames(file: Path, document: dict[str, Any]) -> list[_Frame]:
 def _name(scene: Path, file_path: str) -> str:
     """A frame's image relative to the scene where it lies in it, posix."""
     path = file_path.replace("\\", "/")
-    if Path(path).is_absolute():
-        try:
-            return Path(path).relative_to(scene.absolute()).as_posix()
-        except ValueError:
-            return path
-    return PurePosixPath(path).as_posix()
+    return (_inside(scene, Path(path)) if Path(path).is_absolute() else PurePosixPath(path)).as_posix()
+
+
+def _inside(scene: Path, path: Path) -> Path:
+    """An absolute path relative to the scene if it lies in it, though links spell the scene otherwise."""
+    for ancestor in path.parents:
+        if ancestor.is_dir() and ancestor.samefile(scene):
+            return path.relative_to(ancestor)
+    real, folder = path.resolve(), scene.resolve()
+    return real.relative_to(folder) if real.is_relative_to(folder) else path
 
 
 def _listed_test(document: dict[str, Any], frames: Sequence[_Frame]) -> frozenset[str] | None:
@@ -137,7 +143,7 @@ def _listed_test(document: dict[str, Any], frames: Sequence[_Frame]) -> frozense
     listed = document.get("test_filenames")
     if not isinstance(listed, list) or not listed:
         return None
-    wanted = {PurePosixPath(str(path)).as_posix() for path in listed}
+    wanted = {_name(frames[0].file.parent, str(path)) for path in listed}
     return frozenset(frame.name for frame in frames if frame.name in wanted) or None
 
 
@@ -160,25 +166,35 @@ def _with_suffix(name: str, path: Path) -> str:
 
 def _width(frame: _Frame) -> int | None:
     width = frame.values.get("w")
-    return int(width) if isinstance(width, int | float) and width >= 1 else None
+    return int(width) if isinstance(width, int | float) and is_finite(width) and width >= 1 else None
 
 
-def _shot(frame: _Frame, name: str, path: Path) -> Shot:
+def _shot(frame: _Frame, name: str, path: Path, full: Path | None) -> Shot:
+    """The frame with its image, and that at full size if it's there."""
     matrix = frame.values.get("transform_matrix")
     try:
         pose = np.array(matrix, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pose = np.empty(0)
     if pose.shape not in ((4, 4), (3, 4)):
         raise SceneError(
             f'{frame.where}: its "transform_matrix" is not 4x4 numbers; export the cameras again.'
         )
-    lens = lens_of_frame(frame.values, frame.where, lambda: read_header(path).size(upright=False))
+    lens = lens_of_frame(frame.values, frame.where, lambda: _full_size(frame, path, full))
     mask = frame.values.get("mask_path")
-    mask_path = frame.file.parent / mask if isinstance(mask, str) and mask else None
+    mask_path = frame.file.parent / mask.replace("\\", "/") if isinstance(mask, str) and mask else None
     if mask_path is not None and not mask_path.is_file():
         raise SceneError(f"{frame.where}: its mask {mask_path} is missing; put it there or delete mask_path.")
     return Shot(name, path, rigid_inverse(pose @ _OPENGL, frame.where), lens, mask_path)
+
+
+def _full_size(frame: _Frame, path: Path, full: Path | None) -> tuple[int, int]:
+    """Width and height that the frame's lengths in pixels are of. Raises SceneError: nothing tells them."""
+    if full is None and any(frame.values.get(key) is not None for key in _IN_PIXELS):
+        raise SceneError(
+            f"{frame.where}: only reduced images are there, of an unknown full size; add w and h."
+        )
+    return read_header(full or path).size(upright=False)
 
 
 def _points(scene: Path, document: dict[str, Any]) -> tuple[Points | None, list[str]]:

@@ -60,7 +60,7 @@ def save(path: Path, rows: np.ndarray, *, text: bool = False, byte_order: str = 
 
 
 @pytest.mark.parametrize("sh_degree", [0, 1, 2, 3])
-@pytest.mark.parametrize("n", [0, 1, 300])
+@pytest.mark.parametrize("n", [1, 300])
 def test_round_trip_is_bit_exact(tmp_path: Path, sh_degree: int, n: int) -> None:
     gaussians = random_gaussians(n, sh_degree)
     path = tmp_path / "a.ply"
@@ -69,6 +69,15 @@ def test_round_trip_is_bit_exact(tmp_path: Path, sh_degree: int, n: int) -> None
     assert_equal(again, gaussians)
     assert again.sh_degree == sh_degree
     assert path.stat().st_size == splat_bytes(n, sh_degree)
+
+
+@pytest.mark.parametrize("sh_degree", [0, 3])
+def test_a_file_of_no_gaussians_is_written_but_not_read(tmp_path: Path, sh_degree: int) -> None:
+    path = tmp_path / "a.ply"
+    write_splat(path, random_gaussians(0, sh_degree))
+    assert path.stat().st_size == splat_bytes(0, sh_degree)
+    with pytest.raises(SplatError, match=r"a\.ply: holds no Gaussians"):
+        read_splat(path)
 
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -164,6 +173,43 @@ def test_a_count_beyond_all_memory_is_truncation(tmp_path: Path) -> None:
         read_splat(path)
 
 
+def test_a_count_beyond_all_memory_is_truncation_in_text_too(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.ply", rows_of(random_gaussians(2, 0)), text=True)
+    path.write_bytes(path.read_bytes().replace(b"vertex 2", b"vertex 999999999999999"))
+    with pytest.raises(SplatError, match="truncated: holds 2 of 999999999999999"):
+        read_splat(path)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_rows_before_the_vertices_that_the_file_cannot_hold_are_truncation(
+    tmp_path: Path, text: bool
+) -> None:
+    path = save(tmp_path / "a.ply", rows_of(random_gaussians(2, 0)), text=text)
+    before = b"element camera 99999999999999999999\nproperty float focal\nelement vertex 2\n"
+    path.write_bytes(path.read_bytes().replace(b"element vertex 2\n", before))
+    with pytest.raises(SplatError, match="truncated: holds 0 of 2 vertex rows"):
+        read_splat(path)
+
+
+def test_mip_splattings_filter_widens_and_fades(tmp_path: Path) -> None:
+    gaussians = random_gaussians(5, 1)
+    sizes = torch.tensor([0.0, 0.01, 0.5, 2.0, 30.0])
+    rows = rows_of(gaussians)
+    filtered = np.empty(5, [*rows.dtype.descr, ("filter_3D", "<f4")])
+    for name in rows.dtype.names or ():
+        filtered[name] = rows[name]
+    filtered["filter_3D"] = sizes
+    read = read_splat(save(tmp_path / "a.ply", filtered))
+    # As the released code fuses it: get_scaling_with_3D_filter, get_opacity_with_3D_filter.
+    squares = gaussians.scales**2
+    wider = squares + sizes[:, None] ** 2
+    opacities = gaussians.opacities * (squares.prod(dim=1) / wider.prod(dim=1)).sqrt()
+    assert torch.allclose(read.scales, wider.sqrt(), rtol=1e-6)  # seen 2e-7
+    assert torch.allclose(read.opacities, opacities, rtol=1e-5)  # seen 6e-7
+    for name in ("means", "quats", "sh0", "shN"):
+        assert torch.equal(read.tensors()[name], gaussians.tensors()[name])
+
+
 def test_infinite_logits_become_finite_and_others_stay(tmp_path: Path) -> None:
     gaussians = random_gaussians(4, 0)
     gaussians.logit_opacities[:] = torch.tensor([torch.inf, -torch.inf, 25.0, -0.5])
@@ -211,6 +257,19 @@ def mesh(path: Path) -> None:
     PlyData([vertices, faces]).write(str(path))
 
 
+def flat_gaussians(path: Path) -> None:
+    rows = rows_of(random_gaussians(2, 0))
+    names = [name for name in rows.dtype.names or () if name != "scale_2"]
+    save(path, np.zeros(2, [(name, "<f4") for name in names]))
+
+
+def bare_vertices(path: Path) -> None:
+    chunk = b"ply\nformat binary_little_endian 1.0\nelement chunk 1\nelement vertex 1\n"
+    packed = b"".join(b"property uint packed_%s\n" % name for name in (b"position", b"rotation"))
+    more = b"".join(b"property uint packed_%s\n" % name for name in (b"scale", b"color"))
+    path.write_bytes(chunk + packed + more + b"end_header\n" + bytes(16))
+
+
 def only_faces(path: Path) -> None:
     save(path, np.zeros(3, [("x", "<f4")]))
     path.write_bytes(path.read_bytes().replace(b"vertex", b"corner"))
@@ -239,6 +298,8 @@ def ragged_text(path: Path) -> None:
     [
         (point_cloud, r"perhaps a point cloud: its vertices lack f_dc_0, .*opacity.*rot_3"),
         (mesh, r"perhaps a mesh: its vertices lack f_dc_0"),
+        (flat_gaussians, r"flat 2-D Gaussians \(2DGS: its vertices lack scale_2\)"),
+        (bare_vertices, "declares no properties of 'chunk'"),
         (only_faces, "no vertices"),
         (odd_rest_count, r"has 8 f_rest_\* properties"),
         (vertices_with_lists, "list properties"),

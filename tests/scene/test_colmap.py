@@ -10,7 +10,7 @@ from PIL import Image
 from gaussians.errors import SceneError
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.scene.colmap_files import check_model
-from tests.scene.disk import HEIGHT, SHARED, WIDTH, pinholes, worst_error, write_colmap
+from tests.scene.disk import HEIGHT, SHARED, WIDTH, model_of, pinholes, worst_error, write_colmap
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -94,6 +94,83 @@ def test_a_fraction_is_of_full_size_even_where_only_a_small_copy_is_left(
     assert scene.train[0].camera.width == width
     enlarged = resolution != "1/16"
     assert any("photos are not enlarged" in note for note in scene.notes) == enlarged
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_images_that_are_missing_are_left_out_and_told(tmp_path: Path, text: bool) -> None:
+    rotations = write_colmap(tmp_path, pinholes(6), text=text)
+    for name in ("photo_00.png", "photo_02.png", "photo_05.png"):
+        (tmp_path / "images" / name).unlink()
+    scene = load_scene(tmp_path, SceneOptions(test_every=0))
+    assert [view.name for view in scene.train] == ["photo_01.png", "photo_03.png", "photo_04.png"]
+    for view in scene.train:
+        np.testing.assert_allclose(view.camera.viewmat[:3, :3], rotations[view.name], atol=1e-12)
+    assert "left out 3 photos without an image in images (the first: photo_00.png)" in scene.notes
+
+
+def test_the_folder_that_lacks_the_fewest_is_read(reduced: Path) -> None:
+    write_colmap(reduced, pinholes(5))
+    for name in list(pinholes(5))[2:]:
+        for divisor in (2, 4):
+            Image.new("RGB", (WIDTH // divisor, HEIGHT // divisor)).save(reduced / f"images_{divisor}" / name)
+    (reduced / "images_4/photo_04.png").unlink()
+    scene = load_scene(reduced, SceneOptions(resolution="1/4", test_every=0))
+    assert len(scene.train) == 5
+    assert any("images in images_2" in note for note in scene.notes)
+    assert scene.train[0].camera.width == WIDTH // 4
+
+
+def test_half_of_the_images_must_be_there(tmp_path: Path) -> None:
+    write_colmap(tmp_path, pinholes(7))
+    for name in list(pinholes(7))[3:]:
+        (tmp_path / "images" / name).unlink()
+    with pytest.raises(
+        SceneError, match=r"4 of its 7 images are missing in .*photo_03\.png\); put"
+    ) as caught:
+        load_scene(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("{} a.png", "{} a.png"),
+        ("IMG_{}.PNG", "img_{}.png"),
+        ("caf\u00e9{}.png", "cafe\u0301{}.png"),
+        ("cafe\u0301{}.jpg", "Caf\u00e9{}.PNG"),
+        ("left\\{}.png", "left/{}.png"),
+    ],
+    ids=["space", "case", "composed", "decomposed", "backslash"],
+)
+def test_names_are_found_however_they_are_spelt(tmp_path: Path, named: str, there: str, text: bool) -> None:
+    camera = pinholes(1)["photo_00.png"]
+    rotations = write_colmap(tmp_path, {there.format(i): camera for i in range(3)}, text=text)
+    model, _ = model_of({named.format(i): camera for i in range(3)})
+    (model.write_text if text else model.write_binary)(tmp_path / "sparse/0")
+    scene = load_scene(tmp_path, SceneOptions(test_every=0))
+    assert [view.name for view in scene.train] == [named.format(i).replace("\\", "/") for i in range(3)]
+    for index, view in enumerate(scene.train):
+        np.testing.assert_allclose(view.camera.viewmat[:3, :3], rotations[there.format(index)], atol=1e-12)
+        assert worst_error(view) <= 0.51
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n1 2 -1\n"])
+def test_a_text_model_without_its_second_lines_is_refused(tmp_path: Path, end: str) -> None:
+    """pycolmap takes every second pose for points, and leaves it out; and the last, if nothing follows it."""
+    write_colmap(tmp_path, pinholes(4), text=True)
+    path = tmp_path / "sparse/0/images.txt"
+    poses = [line for line in path.read_text().splitlines() if line.endswith(".png")]
+    path.write_text("\n".join(poses) + end)
+    with pytest.raises(SceneError, match=r"images\.txt: line 1: the image is not followed by") as caught:
+        load_scene(tmp_path)
+    assert "\n" not in str(caught.value)
+    path.write_text("\n\n".join(poses) + end)
+    if end in ("", "\n"):
+        with pytest.raises(SceneError, match=r"images\.txt: line 7: the image is not followed by"):
+            load_scene(tmp_path)
+    else:
+        assert len(load_scene(tmp_path, SceneOptions(test_every=0)).train) == 4
 
 
 def test_missing_images_are_counted_and_the_first_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gaussians.errors import RecipeError, SceneError
+from gaussians.io import readable_suffixes
 from gaussians.scene import SceneOptions, load_scene
 from tests.scene.disk import (
     HEIGHT,
@@ -41,8 +42,36 @@ def test_a_folder_of_scenes_names_them(tmp_path: Path) -> None:
 def test_a_file_that_is_no_scene(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
-    with pytest.raises(SceneError, match=r"notes\.txt: a file, but a scene is a folder"):
+    with pytest.raises(SceneError, match=r"notes\.txt: a file, but a scene is a folder") as caught:
         load_scene(path)
+    assert all(suffix in str(caught.value) for suffix in readable_suffixes())
+    video = tmp_path / "walk.MP4"
+    video.touch()
+    with pytest.raises(SceneError, match=r"walk\.MP4: a video; extract frames"):
+        load_scene(video)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["1.HEIC", "2.heic", "3.heic"], "3 .heic files: convert to JPEG first"),
+        (
+            ["1.heic", "walk.mov"],
+            "1 .heic file: convert to JPEG first; 1 .mov video: extract frames first",
+        ),
+        (["images/1.dng", "images/2.dng"], "2 .dng files in images: convert to JPEG first"),
+        (["input/1.jpg", "input/2.jpg"], r"did you mean one of its folders \(input\)"),
+        (["garden/images/1.jpg", "input/1.jpg"], r"did you mean one of its folders \(garden, input\)"),
+        (["._1.jpg", ".hidden/2.jpg"], "expected"),
+    ],
+)
+def test_a_folder_without_photos_says_what_is_in_it(tmp_path: Path, files: list[str], said: str) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    with pytest.raises(SceneError, match=rf"no cameras and no photos found; {said}") as caught:
+        load_scene(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_zero_byte_image(tmp_path: Path) -> None:

@@ -90,6 +90,30 @@ def test_photos_are_trained_on_upright(solved: Path) -> None:
     assert max(map(worst_error, scene.train)) <= 0.51
 
 
+@pytest.mark.parametrize("folder", ["images", "."])
+def test_hidden_files_are_not_photos_and_unreadable_ones_are_told(solved: Path, folder: str) -> None:
+    (solved / folder).mkdir(exist_ok=True)
+    for path in list(solved.glob("*.png")):
+        path.rename(solved / folder / path.name)
+    for name in ("._photo_00.png", "photo_00.heic", "photo_10.HEIC", "photo_11.heic", "walk.mov"):
+        (solved / folder / name).write_bytes(b"no image that we read")
+    scene = load_scene(solved, SceneOptions(cache=solved.parent / "cache", test_every=0))
+    assert len(scene.train) == 4
+    # photo_00 is there as PNG too, and the video is where the photos come from.
+    assert [note for note in scene.notes if "passed over" in note] == [
+        "passed over 2 .heic files: convert to JPEG first"
+    ]
+
+
+def test_too_few_photos_beside_unreadable_ones(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 24)).save(tmp_path / "0.jpg")
+    (tmp_path / "1.heic").touch()
+    with pytest.raises(
+        SceneError, match=r"1 photos without cameras \(1 \.heic file: convert to JPEG first\);"
+    ):
+        load_scene(tmp_path)
+
+
 CASTLE = SHARED / "sceaux_castle_11"
 PHOTOS = 6  # of eleven, at 600 px: what is to be shown here takes no more
 

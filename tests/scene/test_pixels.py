@@ -73,7 +73,12 @@ def test_bilinear_positions_are_pixel_centres_at_a_half() -> None:
 
 # What each EXIF orientation does to the corners of a 2x3 image, by the standard's own table.
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_turns_the_photo_upright(tmp_path: Path, orientation: int) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "compression"), [("png", None), ("tif", None), ("tif", "tiff_lzw")], ids=["png", "tif", "lzw"]
+)
+def test_exif_orientation_turns_the_photo_upright(
+    tmp_path: Path, orientation: int, suffix: str, compression: str | None
+) -> None:
     upright = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     stored = {
         1: upright,
@@ -87,10 +92,11 @@ def test_exif_orientation_turns_the_photo_upright(tmp_path: Path, orientation: i
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "photo.png"
-    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+    path = tmp_path / f"photo.{suffix}"
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, compression=compression)
     assert np.array_equal(pixels.decode(path, upright=True), upright)
     assert np.array_equal(pixels.decode(path, upright=False), stored)
+    assert read_header(path).orientation == orientation
     assert read_header(path).size(upright=True) == (5, 4)
     assert read_header(path).size(upright=False) == (stored.shape[1], stored.shape[0])
 
@@ -113,6 +119,16 @@ def test_grey_images_become_colour(tmp_path: Path, mode: str, stored: np.ndarray
     assert read_header(path).has_alpha == (mode == "LA")
 
 
+def test_floats_are_shares_of_white(tmp_path: Path) -> None:
+    path = tmp_path / "photo.tif"
+    Image.fromarray(np.array([[0.0, 0.5, 1.0]], np.float32)).save(path)
+    assert pixels.decode(path, upright=False)[0, :, 0].tolist() == [0, 128, 255]
+    for beyond in (1.5, np.nan):
+        Image.fromarray(np.array([[0.0, beyond]], np.float32)).save(path)
+        with pytest.raises(SceneError, match=r"photo\.tif: floating-point numbers of up to .* 8 bits"):
+            pixels.decode(path, upright=False)
+
+
 def test_a_mask_of_another_size_is_brought_to_the_photos(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     Image.fromarray(np.repeat(np.array([[0, 255]], np.uint8), 4, axis=0).repeat(4, axis=1)).save(path)
@@ -125,10 +141,57 @@ def test_a_mask_of_another_size_is_brought_to_the_photos(tmp_path: Path) -> None
         pixels.decode_mask(path, 4, 8, upright=False)
 
 
-def test_a_mask_of_labels_counts_where_it_is_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stored", "counts"),
+    [
+        ([0, 1], [0, 255]),
+        ([0, 1, 2, 20], [0, 255, 255, 255]),
+        ([0, 1, 21], [0, 1, 21]),
+        (np.array([0, 1, 2], np.uint16), [0, 255, 255]),
+        (np.array([0, 255, 128], np.uint16), [0, 255, 128]),
+        (np.array([0, 65535, 257 * 128], np.uint16), [0, 255, 128]),
+    ],
+)
+def test_a_mask_of_labels_counts_above_zero(
+    tmp_path: Path, stored: list[int] | np.ndarray, counts: list[int]
+) -> None:
     path = tmp_path / "mask.png"
-    Image.fromarray(np.array([[0, 1]], np.uint8)).save(path)
-    assert pixels.decode_mask(path, 2, 1, upright=False).ravel().tolist() == [0, 255]
+    row = np.array(stored, np.uint8) if isinstance(stored, list) else stored
+    Image.fromarray(row[None]).save(path)
+    assert pixels.decode_mask(path, len(counts), 1, upright=False).ravel().tolist() == counts
+
+
+def test_noise_in_a_black_jpeg_mask_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "mask.jpg"
+    Image.new("L", (8, 8), 3).save(path)
+    assert pixels.decode_mask(path, 8, 8, upright=False).max() < 128
+
+
+@pytest.mark.parametrize(
+    ("palette", "counts"),
+    [
+        ([0, 0, 0, 128, 0, 0, 0, 128, 0], [0, 255, 255]),  # as segmentation programs colour their labels
+        ([255, 255, 255, 0, 0, 0, 99, 99, 99], [255, 0, 99]),  # a grey image that was made small
+    ],
+)
+def test_a_palette_mask_counts_by_label_or_by_its_greys(
+    tmp_path: Path, palette: list[int], counts: list[int]
+) -> None:
+    path = tmp_path / "mask.png"
+    image = Image.new("P", (3, 1))
+    image.putdata([0, 1, 2])
+    image.putpalette(palette)
+    image.save(path)
+    assert pixels.decode_mask(path, 3, 1, upright=False).ravel().tolist() == counts
+
+
+def test_what_is_transparent_in_a_mask_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    white, black = [255] * 3, [0] * 3
+    Image.fromarray(np.array([[[*white, 255], [*white, 0], [*white, 100], [*black, 255]]], np.uint8)).save(
+        path
+    )
+    assert pixels.decode_mask(path, 4, 1, upright=False).ravel().tolist() == [255, 0, 100, 0]
 
 
 def test_broken_images_are_named(tmp_path: Path) -> None:

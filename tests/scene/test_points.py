@@ -59,6 +59,32 @@ def test_bad_point_clouds_are_named(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_points_that_are_declared_but_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "points.ply"
+    fields = [*AXES, *((name, "f4") for name in ("red", "green", "blue"))]
+    write_ply(path, [], fields)
+    with pytest.raises(SceneError, match=r"points\.ply: holds no points"):
+        read_ply(path, "points.ply")
+    write_ply(path, [(1.0, 2.0, 3.0, 0.1, 0.2, 0.3)], fields, text=True)
+    whole = path.read_bytes()
+    for count in (b"9999999999999", b"99999999999999999999"):
+        path.write_bytes(whole.replace(b"vertex 1", b"vertex " + count))
+        with pytest.raises(SceneError, match=r"points\.ply: cannot be read as a point cloud") as caught:
+            read_ply(path, "points.ply")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_colour_that_is_a_list_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "points.ply"
+    header = "ply\nformat ascii 1.0\nelement vertex 2\n"
+    header += "".join(f"property float {axis}\n" for axis in "xyz")
+    header += "".join(f"property list uchar uchar {name}\n" for name in ("red", "green", "blue"))
+    path.write_text(header + "end_header\n1 2 3 1 9 2 9 9 1 9\n4 5 6 2 9 9 1 9 1 9\n")
+    with pytest.raises(SceneError, match=r"points\.ply: cannot be read as a point cloud") as caught:
+        read_ply(path, "points.ply")
+    assert "\n" not in str(caught.value)
+
+
 def looking(centre: np.ndarray, at: np.ndarray, alpha: np.ndarray | None = None) -> View:
     """A view of 64 x 64 pixels and 60°, all of colour (10, 20, 30)."""
     forward = (at - centre) / np.linalg.norm(at - centre)

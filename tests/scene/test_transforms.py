@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,100 @@ def test_nerfstudio_points_masks_and_split(tmp_path: Path) -> None:
     assert not mask[:, WIDTH // 4 :].any()
 
 
+@pytest.mark.parametrize("spelling", ["link/images", "images_by_link"])
+def test_absolute_names_through_a_link_are_in_the_scene_and_no_photo_is_its_own_mask(
+    tmp_path: Path, spelling: str
+) -> None:
+    scene = tmp_path / "real" / "scene"
+    frames = [frame(scene, f"images/{i}.png", i) for i in range(2)]
+    (tmp_path / "link").symlink_to(scene)
+    (tmp_path / "images_by_link").symlink_to(scene / "images")
+    for index, each in enumerate(frames):
+        each["file_path"] = str(tmp_path / spelling / f"{index}.png")
+    (scene / "masks").mkdir()
+    Image.new("L", (WIDTH, HEIGHT), 255).save(scene / "masks/1.png")
+    listed = [frames[1]["file_path"]]
+    write_transforms(scene, frames, camera_angle_x=ANGLE_X, test_filenames=listed)
+    for path in (scene, tmp_path / "link"):
+        read = load_scene(path)
+        assert [view.name for view in (*read.train, *read.test)] == ["0.png", "1.png"]
+        assert read.train[0].mask is None
+        assert read.test[0].mask is not None
+
+
+def test_photos_outside_of_the_scene_are_not_their_own_masks(tmp_path: Path) -> None:
+    scene = tmp_path / "scene"
+    frames = [frame(scene, str(tmp_path / f"photos/{i}.png"), i) for i in range(2)]
+    (scene / "masks").mkdir(parents=True)
+    write_transforms(scene, frames, camera_angle_x=ANGLE_X)
+    assert [view.mask for view in load_scene(scene, ALL).train] == [None, None]
+
+
+def test_a_mask_named_with_backslashes(tmp_path: Path) -> None:
+    frames = [frame(tmp_path, f"images/{i}.png", i, mask_path=f"m\\{i}.png") for i in range(2)]
+    (tmp_path / "m").mkdir()
+    for index in range(2):
+        Image.new("L", (WIDTH, HEIGHT), 255).save(tmp_path / f"m/{index}.png")
+    write_transforms(tmp_path, frames, camera_angle_x=ANGLE_X)
+    assert all(view.mask is not None for view in load_scene(tmp_path, ALL).train)
+
+
+def reduce(scene: Path, divisor: int) -> None:
+    """Write images_2 or so beside images."""
+    folder = scene / f"images_{divisor}"
+    folder.mkdir()
+    for path in (scene / "images").iterdir():
+        with Image.open(path) as image:
+            image.resize((WIDTH // divisor, HEIGHT // divisor), Image.Resampling.BOX).save(folder / path.name)
+
+
+@pytest.mark.parametrize("resolution", [None, "1/2", "1/4"])
+def test_a_focal_length_without_a_size_is_of_full_size(tmp_path: Path, resolution: str | None) -> None:
+    frames = [frame(tmp_path, f"images/{i}.png", i) for i in range(2)]
+    for divisor in (2, 4):
+        reduce(tmp_path, divisor)
+    write_transforms(tmp_path, frames, fl_x=FOCAL, fl_y=FOCAL, cx=70.0, cy=50.0)
+    camera = load_scene(tmp_path, SceneOptions(resolution=resolution, test_every=0)).train[0].camera
+    scale = camera.width / WIDTH
+    assert scale == {None: 1, "1/2": 0.5, "1/4": 0.25}[resolution]
+    expected = np.diag([scale, scale, 1]) @ [[FOCAL, 0, 70], [0, FOCAL, 50], [0, 0, 1]]
+    np.testing.assert_allclose(camera.K, expected)
+
+
+def test_a_focal_length_of_an_unknown_full_size_is_refused(tmp_path: Path) -> None:
+    frames = [frame(tmp_path, f"images/{i}.png", i) for i in range(2)]
+    reduce(tmp_path, 2)
+    shutil.rmtree(tmp_path / "images")
+    write_transforms(tmp_path, frames, fl_x=FOCAL)
+    with pytest.raises(
+        SceneError, match=r"frame images/0\.png: only reduced images .* add w and h"
+    ) as caught:
+        load_scene(tmp_path, ALL)
+    assert "\n" not in str(caught.value)
+    write_transforms(tmp_path, frames, fl_x=FOCAL, w=WIDTH, h=HEIGHT)
+    assert load_scene(tmp_path, ALL).train[0].camera.K[0, 0] == FOCAL / 2
+    write_transforms(tmp_path, frames, camera_angle_x=ANGLE_X)  # an angle is of any size
+    assert load_scene(tmp_path, ALL).train[0].camera.K[0, 0] == pytest.approx(FOCAL / 2)
+
+
+@pytest.mark.parametrize("there", [[], [4]])
+def test_held_out_views_without_images_are_dropped(tmp_path: Path, there: list[int]) -> None:
+    for split, seeds in (("train", range(3)), ("test", range(3, 9))):
+        frames = [frame(tmp_path, f"./{split}/r_{seed}", seed) for seed in seeds]
+        write_transforms(tmp_path, frames, f"transforms_{split}.json", camera_angle_x=ANGLE_X)
+    for seed in set(range(3, 9)) - set(there):
+        (tmp_path / f"test/r_{seed}.png").unlink()
+    scene = load_scene(tmp_path)
+    gone = 3 if 3 not in there else 4
+    note = f"left out {6 - len(there)} test views without an image"
+    assert any(each.startswith(note) and f"test/r_{gone}" in each for each in scene.notes)
+    # Without any, one in so many of the others is held out, as in scenes that hold nothing back.
+    assert [view.name for view in scene.test] == (
+        [f"test/r_{seed}.png" for seed in there] or ["train/r_0.png"]
+    )
+    assert len(scene.train) + len(scene.test) == 3 + len(there)
+
+
 @pytest.mark.parametrize("name", ["points3d.ply", "points3D.ply"])
 def test_a_lone_point_cloud_beside_the_file_is_used(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(
@@ -200,6 +295,8 @@ def test_a_uniform_scale_in_a_pose_is_dropped_and_a_mirrored_pose_refused(tmp_pa
         ('{"frames": []}', 'holds no "frames"'),
         ('{"frames": [{}]}', 'frame 0 has no "file_path"'),
         (b"\xff\xfe\x00\x01", "not JSON but some binary file"),
+        ("[" * 200_000, "nested too deeply, or a number too long"),
+        ('{"w": ' + "1" * 5000 + "}", "nested too deeply, or a number too long"),
     ],
 )
 def test_files_that_are_no_transforms(tmp_path: Path, content: str | bytes, message: str) -> None:
@@ -222,6 +319,9 @@ def test_files_that_are_no_transforms(tmp_path: Path, content: str | bytes, mess
         ({"camera_angle_x": 1.0}, {"file_path": "gone.png"}, r"1 of its 2 images are missing .*gone\.png"),
         ({"camera_angle_x": 1.0}, {"file_path": "1.png"}, r"two frames are named 1\.png"),
         ({"camera_angle_x": 1.0}, {"mask_path": "gone.png"}, r"its mask .*gone\.png is missing"),
+        ({"camera_angle_x": 1.0, "w": np.inf}, {}, "w is inf, not a number"),
+        ({"camera_angle_x": 1.0, "w": 10**400}, {}, "w is 10*, not a number"),
+        ({"camera_angle_x": 1.0}, {"transform_matrix": [[10**400] * 4] * 4}, '"transform_matrix" is not 4x4'),
     ],
 )
 def test_bad_frames(tmp_path: Path, shared: dict[str, Any], keys: dict[str, Any], message: str) -> None:
