@@ -1,8 +1,8 @@
 # make run   install what is missing, then open the studio on the bundled demo (without a display: distil it),
 #            or make run ARGS="distill my/scene --out runs/mine"
-# make test  install what is missing, then check style, types, layers, and run all tests
+# make test  install what is missing, then check style, types, layers, and run the tests
 # make test-long  the tests that take minutes
-# make demo  render the demo scene anew (a quarter of an hour)
+# make demo  render the demo scene anew (some ten minutes)
 
 PYTHON ?= python3
 VENV ?= .venv

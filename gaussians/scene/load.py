@@ -27,6 +27,7 @@ from gaussians.scene.unreadable import VIDEOS, unreadable
 _AS_IT_IS = SceneOptions()
 _EXTENT = 1.1  # x the largest distance of a camera from their mean (Kerbl et al. 2023, released code)
 _LEAST_EXTENT = 1e-6
+_STANDING = 0.01  # x the points' median distance: cameras nearer to each other only turn about
 _COLORS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _MOST_NAMED = 5  # folders, in a hint
 _EXPECTED = "expected sparse/0/ (COLMAP), transforms.json, or photos to run structure from motion on"
@@ -76,7 +77,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
         test=tested,
         points=points,
         background=background,
-        extent=scene_extent([*train, *tested]),
+        extent=scene_extent([*train, *tested], points.xyz),
         notes=(
             *capture.notes,
             *_lens_notes(shots),
@@ -166,11 +167,23 @@ def _flat(
     return tuple(sorted(chosen, key=lambda view: view.name))
 
 
-def scene_extent(views: Sequence[View]) -> float:
-    """Radius of the cameras about their mean, as Scene.extent has it."""
+def scene_extent(views: Sequence[View], xyz: np.ndarray | None = None) -> float:
+    """Radius of the cameras about their mean, as Scene.extent has it.
+
+    Where there is one camera, or they all stand on one spot, the radius says nothing of the scene's size, by
+    which rates and thresholds go: then it is how far the points are.
+
+    Args:
+        views: of the scene, at least one.
+        xyz: [P, 3] its points; None: there are none.
+    """
     centres = np.array([view.camera.centre for view in views])
-    largest = np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()
-    return max(_EXTENT * float(largest), _LEAST_EXTENT)
+    middle = centres.mean(axis=0)
+    largest = float(np.linalg.norm(centres - middle, axis=1).max())
+    if xyz is not None and len(xyz):
+        distance = float(np.median(np.linalg.norm(xyz - middle, axis=1)))
+        largest = distance if largest < _STANDING * distance else largest
+    return max(_EXTENT * largest, _LEAST_EXTENT)
 
 
 def _check_background(text: str) -> None:

@@ -14,7 +14,8 @@ def choose_test(
 ) -> tuple[frozenset[str], str]:
     """The names of the test photos, and a note on how they were chosen.
 
-    By `options.test_names` if given, else by the scene's own split if it has one, else every Nth by name.
+    By `options.test_names` if given, else by the scene's own split if it has one and no other N than the
+    default is asked for, else every Nth by name.
 
     Args:
         names: of all photos, sorted.
@@ -29,7 +30,7 @@ def choose_test(
         raise RecipeError(f"test_every = {options.test_every}: must be at least 0")
     if options.test_names:
         test, note = _by_name(names, options.test_names), "test views: by name"
-    elif own is not None:
+    elif own is not None and options.test_every == SceneOptions.test_every:
         test, note = own, "test views: as the scene's files have them"
     elif options.test_every:
         test = frozenset(names[:: options.test_every])
@@ -38,7 +39,8 @@ def choose_test(
         test, note = frozenset(), "test views: none"
     if len(test) == len(names):
         raise SceneError(
-            f"all {len(names)} photos are test views, none is left to train on; name fewer, or one in more."
+            f"all {len(names)} photos are test views, none is left to train on; name fewer, or one in "
+            "more (--test-every; 0: none)."
         )
     return test, f"{note} ({len(test)} of {len(names)})"
 

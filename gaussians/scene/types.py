@@ -55,7 +55,8 @@ class Scene:
         points: initial point cloud.
         background: RGB in [0, 1] behind everything.
         extent: radius of the cameras about their mean, at least 1e-6 (1.1 x the largest distance, as 3DGS
-            has it): the unit of position learning rates and densification.
+            has it): the unit of position learning rates and densification. Of cameras on one spot it is 1.1 x
+            the points' median distance from there.
         notes: what was done to the input, one readable line each ("undistorted 50 photos (OPENCV)").
     """
 

@@ -9,6 +9,7 @@ from PIL import Image
 from gaussians.errors import RecipeError, SceneError
 from gaussians.io import readable_suffixes
 from gaussians.scene import SceneOptions, load_scene
+from gaussians.scene.load import scene_extent
 from tests.scene.disk import (
     HEIGHT,
     SHARED,
@@ -128,9 +129,12 @@ def test_extent_is_of_all_cameras(tmp_path: Path) -> None:
     assert scene.extent == pytest.approx(1.1 * largest)
 
 
-def test_extent_of_one_camera_is_not_zero(tmp_path: Path) -> None:
+def test_extent_of_cameras_on_one_spot_is_of_the_points(tmp_path: Path) -> None:
     write_colmap(tmp_path, pinholes(1))
-    assert load_scene(tmp_path, SceneOptions(test_every=0)).extent == 1e-6
+    scene = load_scene(tmp_path, SceneOptions(test_every=0))
+    away = np.linalg.norm(scene.points.xyz - scene.train[0].camera.centre, axis=1)
+    assert scene.extent == pytest.approx(1.1 * np.median(away))
+    assert scene_extent(scene.train) == 1e-6, "without points it is not zero"
 
 
 @pytest.mark.parametrize(

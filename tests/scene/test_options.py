@@ -71,3 +71,12 @@ def test_something_must_be_left_to_train_on() -> None:
         choose_test(NAMES, None, SceneOptions(test_every=1))
     with pytest.raises(RecipeError, match="test_every"):
         choose_test(NAMES, None, SceneOptions(test_every=-1))
+
+
+def test_another_n_than_the_default_goes_before_the_files_own_split() -> None:
+    names, own = [f"{index}" for index in range(8)], frozenset({"3"})
+    assert choose_test(names, own, SceneOptions())[0] == own
+    assert choose_test(names, own, SceneOptions(test_every=4))[0] == {"0", "4"}
+    assert choose_test(names, own, SceneOptions(test_every=0))[0] == set()
+    with pytest.raises(SceneError, match="--test-every; 0: none"):
+        choose_test(names[:1], None, SceneOptions())
