@@ -8,7 +8,7 @@ from pathlib import Path
 from app import text
 from app.paths import expanded, is_there
 from gaussians.scene import colmap, transforms
-from gaussians.scene.folders import IMAGE_SUFFIXES
+from gaussians.scene.folders import is_image
 from gaussians.session.directory import RunDirectory
 
 MOST_ENTRIES = 400  # listed; what is typed narrows them down
@@ -214,4 +214,4 @@ def _has_photos(folder: Path) -> bool:
             few = [item.name for item, _ in zip(inside, range(MOST_LOOKED_AT), strict=False)]
     except OSError:
         return False
-    return any(name.lower().endswith(IMAGE_SUFFIXES) for name in few)
+    return any(map(is_image, few))
