@@ -1,6 +1,7 @@
 """Options stated once: default, help and bounds, for command line, window form and recipe.json alike."""
 
 import dataclasses
+import math
 from typing import Any
 
 from gaussians.errors import RecipeError
@@ -12,7 +13,7 @@ def option(default: Any, help: str, *, low: float | None = None, high: float | N
 
 
 def check_bounds(config: Any, where: str = "") -> None:
-    """Check every number in a tree of dataclasses against its bounds.
+    """Check that every number in a tree of dataclasses is finite and within its bounds.
 
     Raises:
         RecipeError: names the option by its dotted path, its value and its bounds.
@@ -24,6 +25,9 @@ def check_bounds(config: Any, where: str = "") -> None:
             continue
         if not isinstance(value, int | float):
             continue
+        # JSON as Python reads it has Infinity and NaN, and no whole number is infinite.
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RecipeError(f"{path} = {value}: must be a finite number")
         low, high = field.metadata.get("low"), field.metadata.get("high")
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             raise RecipeError(f"{path} = {value}: must be {_range(low, high)}")

@@ -21,6 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full, the folder cannot be written, or the like.
     """
+    check_file_name(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,20 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_file_name(path: Path) -> None:
+    """Refuse a path that no file can be written to, before work that would be lost.
+
+    Raises:
+        StorageError: it is a folder, or can't be looked at.
+    """
+    try:
+        is_folder = not path.name or path.is_dir()
+    except OSError as error:  # as of too long a name
+        raise StorageError(f"{path}: could not be written ({error.strerror}); choose another name") from error
+    if is_folder:
+        raise StorageError(f"{path}: is a folder; give the name of a file to write")
 
 
 def remove_partial(folder: Path) -> None:

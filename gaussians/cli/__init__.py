@@ -56,7 +56,11 @@ def main(arguments: Sequence[str], window: "OpenWindow | None" = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     except (MemoryError, RuntimeError, OSError) as error:
-        if not is_out_of_memory(error):
+        if is_out_of_memory(error):
+            print(f"error: {OUT_OF_MEMORY}", file=sys.stderr)
+        elif isinstance(error, OSError):  # a path or a disk that nobody thought of
+            path = "" if error.filename is None else f"{error.filename}: "
+            print(f"error: {path}{error.strerror or error}; check it, or choose another", file=sys.stderr)
+        else:
             raise
-        print(f"error: {OUT_OF_MEMORY}", file=sys.stderr)
         return 2

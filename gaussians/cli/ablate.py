@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gaussians.cli.ablation_console import AblationConsole
 from gaussians.cli.console import Console
-from gaussians.cli.flags import SceneFlags, absolute, parse
+from gaussians.cli.flags import SceneFlags, absolute, check_save_every, parse
 from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.cli.tables import plain_table, print_whole
@@ -80,6 +80,7 @@ def run(arguments: list[str]) -> int:
     if flags.out is None:
         raise RunError("--out: where to? Give a folder for all runs and results")
     directory = AblationDirectory(flags.out)
+    check_save_every(flags.save_every)
     plan = _planned(flags, directory)
     device = choose_device(plan.device)
     plan = dataclasses.replace(plan, device=device.type)

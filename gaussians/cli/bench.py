@@ -40,7 +40,7 @@ from gaussians.errors import BackendUnavailableError
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.equipment import machine_facts
 from gaussians.session.machine import choose_device
-from gaussians.storage import write_bytes, write_json
+from gaussians.storage import check_file_name, write_bytes, write_json
 
 DESCRIPTION = (
     "Measure this machine: rasterizer, training part by part, the whole pipeline, scale, the studio."
@@ -93,6 +93,8 @@ def run(arguments: list[str]) -> int:
     flags: Flags = parse(Flags, arguments, "bench", DESCRIPTION)
     if flags.chart is not None and flags.what != "scale":
         raise BackendUnavailableError("--chart: only scale is drawn; leave it out, or say bench scale")
+    if flags.json is not None:
+        check_file_name(flags.json)  # now, and not after minutes of measuring
     bench = _Bench(flags, choose_device(flags.device))
     if flags.what in (None, "raster"):
         bench.raster()

@@ -10,13 +10,13 @@ import torch
 import tyro
 
 from gaussians.cli.console import Console
-from gaussians.cli.flags import SceneFlags, absolute, parse
+from gaussians.cli.flags import SceneFlags, absolute, check_save_every, parse
 from gaussians.cli.recipe_flags import make_recipe
 from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.variant_changes import having, independent
-from gaussians.errors import RecipeError, RunError, SplatError
+from gaussians.errors import RecipeError, RunError
 from gaussians.io import read_splat, readable_suffixes
 from gaussians.ranks import launched
 from gaussians.scene import Scene, SceneOptions
@@ -25,7 +25,7 @@ from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, RunPlan
 from gaussians.session.events import RunFinished
 from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
-from gaussians.session.memory_plan import as_fitted, fitted
+from gaussians.session.memory_plan import as_fitted, fitted, smaller
 from gaussians.session.run import Run
 from gaussians.session.scenes import load_views
 from gaussians.session.search import Search, begin_search, parse_tolerance, searched_within
@@ -84,12 +84,29 @@ def run(arguments: list[str]) -> int:
     return distill(flags)
 
 
-def begun(flags: Flags) -> tuple[RunPlan, RunDirectory]:
-    """The run that the flags go on with, or begin; that of a new one isn't created yet.
+@dataclass(frozen=True)
+class Begun:
+    """The run that flags go on with, or begin.
+
+    Attributes:
+        plan: of it.
+        directory: of it.
+        is_new: whether it has to be created. Found out once: to read a scene may take minutes, in which
+            another process may begin a run there, and that one must not be trained by this plan.
+    """
+
+    plan: RunPlan
+    directory: RunDirectory
+    is_new: bool
+
+
+def begun(flags: Flags) -> Begun:
+    """What the flags say, before anything is read or written.
 
     Raises:
         DistilleryError: of any kind, for bad input.
     """
+    check_save_every(flags.save_every)
     if flags.resume and flags.scene is None and flags.out is not None and not RunDirectory(flags.out).exists:
         raise RunError(f"{flags.out}: holds no run to go on with; check the name, or give a scene")
     return _resumed(flags) if flags.resume else _planned(flags)
@@ -102,10 +119,12 @@ def distill(flags: Flags) -> int:
         DistilleryError: of any kind, for bad input.
     """
     console = Console()
-    plan, directory = begun(flags)
-    within, device = tolerance(flags, directory), choose_device(plan.device)
-    plan, scene = loaded(plan, directory, device, console, within)
-    if not directory.exists:
+    asked = begun(flags)
+    directory = asked.directory
+    within, device = tolerance(flags, asked), choose_device(asked.plan.device)
+    plan, scene = loaded(asked, device, console, within)
+    if asked.is_new:
+        directory.check_unused()  # again, as search.json is not to be another run's
         begin_search(directory, within, scene)
         directory.create(dataclasses.replace(plan, device=device.type))
     if device.type == "cpu":
@@ -125,18 +144,19 @@ def distill(flags: Flags) -> int:
 
 
 def loaded(
-    plan: RunPlan, directory: RunDirectory, device: torch.device, console: Console, within: float | None
+    asked: Begun, device: torch.device, console: Console, within: float | None
 ) -> tuple[RunPlan, Scene]:
     """The run as it fits into memory, if it is a new one, and its scene; says what is about to be done.
 
     Raises:
         DistilleryError: the scene or a teacher can't be read.
     """
+    plan, notes = asked.plan, ()
     with console.loading(plan.scene) as progress:
-        scene, notes = load_views(plan.scene, plan.options, progress), ()
-        if not directory.exists:
+        scene = load_views(plan.scene, plan.options, progress, device)
+        if asked.is_new:
             plan, scene, notes = fitted(plan, scene, device, progress)
-    console.describe(scene, plan.recipe, device, directory.path, within, notes)
+    console.describe(scene, plan.recipe, device, asked.directory.path, within, notes)
     return plan, scene
 
 
@@ -154,23 +174,26 @@ def _train(training: Run | Search, console: Console) -> RunFinished | None:
     return None
 
 
-def tolerance(flags: Flags, directory: RunDirectory) -> float | None:
+def tolerance(flags: Flags, asked: Begun) -> float | None:
     """The tolerance of a search, in dB; None: the run has a budget. Raises DistilleryError."""
     given = None if flags.within is None else parse_tolerance(flags.within)
     if given is not None and flags.budget is not None:
         raise RecipeError("--within and --budget: one searches for what the other sets; give one of them")
-    if not directory.exists:
+    if asked.is_new:
         return given
-    begun = searched_within(directory)
+    path, begun = asked.directory.path, searched_within(asked.directory)
     if given is not None and given != begun:
         was = "with a budget" if begun is None else f"to search within {begun:g} dB"
-        raise RunError(f"{directory.path}: was begun {was}; resume without --within, or choose another --out")
+        raise RunError(f"{path}: was begun {was}; resume without --within, or choose another --out")
     return begun
 
 
-def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
+def _planned(flags: Flags) -> Begun:
     """A new run, as the flags say."""
     given = _given_teachers(flags.teacher)
+    if not given and flags.scene is not None and _is_splat(flags.scene):
+        # It is what there is to learn: teachers trained on renders of it would only be worse.
+        given = _given_teachers((flags.scene,))
     default = "fast" if flags.scene or given else "preview"
     recipe = _recipe(flags, default)
     # Without photos the first teacher is looked at from all sides.
@@ -179,7 +202,7 @@ def _planned(flags: Flags) -> tuple[RunPlan, RunDirectory]:
     directory = RunDirectory(flags.out or free_directory(scene.stem if scene.is_file() else scene.name))
     directory.check_unused()
     options = flags.scene_flags.apply(SceneOptions(seed=recipe.seed, cache=directory.path / CAMERAS_FOLDER))
-    return RunPlan(scene, options, recipe, flags.device or "auto", given), directory
+    return Begun(RunPlan(scene, options, recipe, flags.device or "auto", given), directory, is_new=True)
 
 
 def _recipe(flags: Flags, default: str) -> Recipe:
@@ -192,7 +215,7 @@ def _recipe(flags: Flags, default: str) -> Recipe:
 
 def _within_splat(recipe: Recipe, scene: Path) -> Recipe:
     """The recipe with no more SH degrees than a splat has that is learnt from: there is nothing to learn."""
-    if not scene.is_file() or scene.suffix.lower() not in readable_suffixes():
+    if not _is_splat(scene):
         return recipe
     optimise = recipe.student.optimise
     degree = min(optimise.sh_degree, read_splat(scene).sh_degree)
@@ -200,13 +223,16 @@ def _within_splat(recipe: Recipe, scene: Path) -> Recipe:
     return dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, optimise=optimise))
 
 
+def _is_splat(scene: Path) -> bool:
+    """Whether a scene is a file whose renders take the photos' part."""
+    return scene.is_file() and scene.suffix.lower() in readable_suffixes()
+
+
 def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
     """The given teachers by name: the file's, with a number where names repeat or are a model's own."""
     teachers: dict[str, Path] = {}
     for path in paths:
-        # What can't be used is said now and not after the scene is loaded.
-        if len(read_splat(path)) == 0:
-            raise SplatError(f"{path}: holds no Gaussians to learn from; export it again")
+        read_splat(path)  # what can't be used is said now and not after the scene is loaded
         name, number = path.stem, 2
         while name in teachers or name in (TRUNK, LABELS, ENSEMBLE, STUDENT):
             name, number = f"{path.stem}-{number}", number + 1
@@ -214,7 +240,7 @@ def _given_teachers(paths: Sequence[Path]) -> dict[str, Path]:
     return teachers
 
 
-def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
+def _resumed(flags: Flags) -> Begun:
     """The run in --out; flags that contradict it are refused."""
     if flags.out is None:
         raise RunError("--resume: which run? Give its folder by --out")
@@ -226,7 +252,7 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
         raise RunError(
             f"{flags.out}: was begun on {plan.scene}, not on {flags.scene}; leave the scene out to resume"
         )
-    options = flags.scene_flags.apply(plan.options)
+    options = _as_read(flags.scene_flags, plan)
     recipe = asked = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
         recipe = _recipe(flags, plan.recipe.name)
@@ -245,7 +271,15 @@ def _resumed(flags: Flags) -> tuple[RunPlan, RunDirectory]:
                 "resume without them, or choose another --out"
             )
     # The options may differ in the memory for photos, which no run remembers.
-    return dataclasses.replace(plan, options=options, device=flags.device or plan.device), directory
+    plan = dataclasses.replace(plan, options=options, device=flags.device or plan.device)
+    return Begun(plan, directory, is_new=False)
+
+
+def _as_read(flags: SceneFlags, plan: RunPlan) -> SceneOptions:
+    """How a run's scene is read by these flags, which may ask for the size that memory had no room for."""
+    if flags.resolution is not None and smaller(flags.resolution, plan.halvings) == plan.options.resolution:
+        flags = dataclasses.replace(flags, resolution=None)
+    return flags.apply(plan.options)
 
 
 def free_directory(name: str) -> Path:

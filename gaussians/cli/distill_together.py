@@ -47,13 +47,14 @@ def _lead(ranks: Ranks, flags: Flags) -> int:
     console = Console()
     with contextlib.ExitStack() as held:
         try:
-            plan, directory = begun(flags)
-            if tolerance(flags, directory) is not None:
+            asked = begun(flags)
+            directory = asked.directory
+            if tolerance(flags, asked) is not None:
                 raise RunError("--within: searches in one process; leave torchrun out, or give a --budget")
-            device = _device(plan.device)
-            plan, scene = loaded(plan, directory, device, console, None)
+            device = _device(asked.plan.device)
+            plan, scene = loaded(asked, device, console, None)
             console.note(_division(plan.recipe, ranks))
-            if not directory.exists:
+            if asked.is_new:
                 directory.create(dataclasses.replace(plan, device=device.type))
             if device.type == "cpu":
                 with console.compiling() as show:
@@ -84,7 +85,9 @@ def _follow(ranks: Ranks, flags: Flags) -> int:
     path, device_type = told
     directory = RunDirectory(path)
     plan, device = directory.load(), _device(device_type)
-    scene = load_views(plan.scene, plan.options, lambda what, done, total: None)
+    # What the run remembers is the same for all; how much memory photos may take, no run does.
+    options = dataclasses.replace(plan.options, photo_memory_mb=flags.scene_flags.photo_memory_mb)
+    scene = load_views(plan.scene, options, lambda what, done, total: None, device)
     if device.type == "cpu":
         compile_apart(lambda stage: None)  # another machine may not have the kernels yet
     run = SharedRun(ranks, directory, scene, plan.recipe, device, plan.teachers, flags.save_every)

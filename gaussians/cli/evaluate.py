@@ -16,11 +16,12 @@ from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.errors import SceneError
 from gaussians.io import read_splat
 from gaussians.scene import Scene
+from gaussians.session.directory import RunDirectory
 from gaussians.session.machine import choose_device, device_name
 from gaussians.session.measure import measured, measured_ensemble
 from gaussians.session.models import Models, open_models
 from gaussians.session.weights import weights_of
-from gaussians.storage import write_json
+from gaussians.storage import check_file_name, write_json
 
 DESCRIPTION = "Measure a run's models, or a splat file, on a scene's held-out views."
 
@@ -47,20 +48,55 @@ def run(arguments: list[str]) -> int:
         DistilleryError: of any kind, for bad input.
     """
     flags: Flags = parse(Flags, arguments, "eval", DESCRIPTION)
+    if flags.json is not None:
+        check_file_name(flags.json)  # now, and not after minutes of measuring
     device = choose_device(flags.device)
     models = open_models(flags.source)
-    scene = open_scene(models, flags.scene, flags.scene_flags)
+    scene = open_scene(models, flags.scene, flags.scene_flags, device)
     if not scene.test:
-        raise SceneError(f"{scene.path}: holds out no view to measure on; add --test-every 8")
+        raise SceneError(f"{scene.path}: holds out no view to measure on; {_instead(models)}")
+    trained_on = trained_views(models, scene)
     results = measure_models(models, scene, device)
     print_whole(model_table(results))
-    print(f"means over {len(scene.test)} held-out views of {scene.path}")
+    print(_measured_on(scene, len(trained_on)))
     if flags.json is not None:
         camera = scene.test[0].camera
         facts = {"name": scene.name, "path": str(scene.path), "size": [camera.width, camera.height]}
         facts["test"] = [view.name for view in scene.test]
+        facts["trained_on"] = len(trained_on)
         write_json(flags.json, {"models": results, "scene": facts, "device": device_name(device)})
     return 0
+
+
+def _instead(models: Models) -> str:
+    """What to do where no view is held out."""
+    if models.plan is None:
+        return "add --test-every 8"
+    if models.plan.options.test_every or models.plan.options.test_names:
+        return "the run holds out its own: leave --test-every and --test-names out"
+    # It was trained on all: to hold out some of them now would measure what it has seen.
+    return "the run was trained on all its photos; give others of the same place by --scene"
+
+
+def trained_views(models: Models, scene: Scene) -> list[str]:
+    """Names of the views to measure on that the run was trained on, which flags may have chosen.
+
+    By name alone, as a scene may have moved; none where the models are of no run.
+    """
+    if models.plan is None:
+        return []
+    known = RunDirectory(models.path).trained_views()
+    return [view.name for view in scene.test if view.name in known]
+
+
+def _measured_on(scene: Scene, trained_on: int) -> str:
+    """What the table's numbers are means over, in a line."""
+    if not trained_on:
+        return f"means over {len(scene.test)} held-out views of {scene.path}"
+    return (
+        f"means over {len(scene.test)} views of {scene.path}, {trained_on} of which the run was trained on: "
+        "they say nothing of views that it has not seen"
+    )
 
 
 def measure_models(models: Models, scene: Scene, device: torch.device) -> dict[str, dict[str, Any]]:
@@ -86,8 +122,9 @@ def _with_ensemble(
     if not all(kind in models.splats for kind in weights):
         return results
     gaussians = {kind: read_splat(models.splats[kind]).to(device) for kind in weights}
+    combine = models.plan.recipe.labels.combine
     with counting(ENSEMBLE, len(scene.test)) as done:
-        quality = measured_ensemble(gaussians, weights, scene, device, done)
+        quality = measured_ensemble(gaussians, weights, scene, device, done, combine)
     parts = [results[kind] for kind in weights]
     ensemble = {key: sum(part[key] for part in parts) for key in ("gaussians", "bytes")} | quality
     student = {STUDENT: results.pop(STUDENT)} if STUDENT in results else {}

@@ -1,12 +1,14 @@
 """Flags that several commands share."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from gaussians.errors import RecipeError
 from gaussians.scene import SceneOptions
 
 
@@ -42,6 +44,12 @@ def parse(function: Any, arguments: list[str], command: str, description: str) -
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+
+
+def check_save_every(seconds: float) -> None:
+    """Raise RecipeError where `--save-every` would never save, or is no time."""
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise RecipeError(f"--save-every {seconds:g}: a number of seconds, at least 0")
 
 
 def absolute(path: Path) -> Path:

@@ -67,7 +67,7 @@ def run(arguments: list[str]) -> int:
     device = choose_device(flags.device)
     models = open_models(flags.source)
     gaussians = read_splat(models.splat(flags.model)).to(device)
-    scene = open_scene(models, flags.scene, flags.scene_flags)
+    scene = open_scene(models, flags.scene, flags.scene_flags, device)
     which = flags.views or ("all" if is_film else "test")
     views = _chosen(scene, which)
     if is_film:

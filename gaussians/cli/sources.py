@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+import torch
+
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute
 from gaussians.errors import SceneError
@@ -30,12 +32,12 @@ def scene_source(models: Models, scene: Path | None, flags: SceneFlags) -> tuple
     return folder, options
 
 
-def open_scene(models: Models, scene: Path | None, flags: SceneFlags) -> Scene:
-    """Load the scene that the models are looked at with, showing progress.
+def open_scene(models: Models, scene: Path | None, flags: SceneFlags, device: torch.device) -> Scene:
+    """Load the scene that the models are looked at with, showing progress; a splat's views are rendered.
 
     Raises:
         SceneError: no scene given, or it can't be read.
     """
     folder, options = scene_source(models, scene, flags)
     with Console().loading(folder) as progress:
-        return load_views(folder, options, progress)
+        return load_views(folder, options, progress, device)

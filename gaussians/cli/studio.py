@@ -11,7 +11,7 @@ import tyro
 from gaussians.cli import COMMANDS
 from gaussians.cli.distill import Flags, distill
 from gaussians.cli.flags import parse
-from gaussians.errors import SceneError
+from gaussians.errors import RunError, SceneError
 from gaussians.session.directory import RunDirectory
 
 DESCRIPTION = """\
@@ -54,5 +54,7 @@ def run(arguments: list[str], window: OpenWindow | None = None) -> int:
     device = None if flags.device == "auto" else flags.device
     print("no display: distilling headless; see README.md for all commands", file=sys.stderr)
     if path is not None and RunDirectory(path).exists:
+        if directory is not None and directory.resolve() != path.resolve():
+            raise RunError(f"{path}: is a run already, so what is --run {directory} for? Give one of them")
         return distill(Flags(out=path, resume=True, device=device))
     return distill(Flags(scene=path, out=directory, resume=directory is not None, device=device))

@@ -44,15 +44,23 @@ class Budget:
         Raises:
             RecipeError: not even one Gaussian fits.
         """
+        return min(self._most(vanilla_count, sh_degree), vanilla_count)
+
+    def exceeds(self, vanilla_count: int, sh_degree: int) -> bool:
+        """Whether there is room for more than the vanilla teacher has. Raises as `count`."""
+        return self._most(vanilla_count, sh_degree) > vanilla_count
+
+    def _most(self, vanilla_count: int, sh_degree: int) -> int:
+        """How many Gaussians keep to the budget, whether there are so many or not. Raises as `count`."""
         if self.unit == "percent":
             return max(1, int(self.amount / 100 * vanilla_count))
         if self.unit == "count":
-            return min(int(self.amount), vanilla_count)
+            return int(self.amount)
         fitting = splats_within(int(self.amount), sh_degree)
         if fitting == 0:
             one = splat_bytes(1, sh_degree)
             raise RecipeError(f'budget "{self.text}": a PLY of a single Gaussian takes {one} bytes; raise it')
-        return min(fitting, vanilla_count)
+        return fitting
 
 
 def parse_budget(text: str) -> Budget:

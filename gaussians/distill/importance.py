@@ -16,6 +16,9 @@ from gaussians.train.coarse import binned_mask, binning
 from gaussians.train.photos import as_tensor
 from gaussians.train.recipe import Coarse
 
+_MANY_VIEWS = 17
+"""From so many on "effect" does without the one that would miss a Gaussian most; of fewer, partly."""
+
 
 @dataclass(frozen=True, eq=False)
 class Lookout:
@@ -81,8 +84,10 @@ def importance(
             a large one does (Mini-Splatting's outdoor variant).
         opacity: of the Gaussian itself; no view is looked at.
         effect: Σ over pixels and channels of the squared change if it were not there, see
-            `gaussians.raster.removal_effects`; of several views without the one that would miss it most, as
-            what only one photo wants is mostly what is wrong with that photo.
+            `gaussians.raster.removal_effects`; of many views without the one that would miss it most, as
+            what only one photo wants is mostly what is wrong with that photo. Of few views none can be
+            spared, as each is the only one to see a part of the scene: of n, (n - 1) / 16 of that one's
+            effect is left out, and all of it from 17 on.
 
     Args:
         gaussians: N of them.
@@ -116,7 +121,8 @@ def importance(
     for scores in lookout.ranks.each(seeded(), of_view):
         total += scores
         most = torch.maximum(most, scores)
-    return total - most if kind == "effect" and len(chosen) > 1 else total
+    spared = min(1.0, (len(chosen) - 1) / (_MANY_VIEWS - 1)) if kind == "effect" else 0.0
+    return total - spared * most if spared > 0 else total
 
 
 def _seen_from(gaussians: Gaussians, lookout: Lookout, kind: str, view: int, seed: int) -> Tensor:

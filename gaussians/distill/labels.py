@@ -198,7 +198,7 @@ def render_label(
     share = torch.tensor([shares[name] for name in teachers], device=stack.device).reshape(-1, 1, 1, 1)
     mean = (share * stack).sum(dim=0)
     variance = (share * (stack - mean).square()).sum(dim=0)
-    label = _combined(stack, mean, blending.combine)
+    label = combined(stack, mean, blending.combine)
     if blending.agreement > 0 and view < len(blending.photos):
         trusted = torch.exp(-variance.mean(dim=-1, keepdim=True) / blending.agreement**2)
         photo = as_tensor(blending.photos[view]).to(stack.device)
@@ -206,8 +206,8 @@ def render_label(
     return (label * 255).round().to(torch.uint8).cpu().numpy(), float(variance.sqrt().mean())
 
 
-def _combined(stack: Tensor, mean: Tensor, combine: str) -> Tensor:
-    """[H, W, 3] from the renders [T, H, W, 3] and their mean."""
+def combined(stack: Tensor, mean: Tensor, combine: str) -> Tensor:
+    """[H, W, 3] from the renders [T, H, W, 3] and their weighted mean, see `Blending.combine`."""
     if combine == "median":
         ordered = stack.sort(dim=0).values
         return (ordered[(len(stack) - 1) // 2] + ordered[len(stack) // 2]) / 2

@@ -103,7 +103,7 @@ def waves(stages: Sequence[Stage], recipe: Recipe) -> list[list[Stage]]:
 
 def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:
     """The weight of each teacher in the soft labels; 1 for those that the recipe doesn't know."""
-    return {name: getattr(recipe.labels, name, 1.0) for name in teachers}
+    return {name: recipe.labels.weight(name) for name in teachers}
 
 
 def label_cameras(scene: Scene, recipe: Recipe) -> list[Camera]:

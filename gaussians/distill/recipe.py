@@ -73,6 +73,11 @@ class Labels:
     )
     memory_mb: int = option(2048, "labels kept in memory up to this size, beyond it on disk", low=0)
 
+    def weight(self, teacher: str) -> float:
+        """The weight of a teacher by its name, which may be a file's; 1 where there is no option for it."""
+        # A file may be called as another of these options is.
+        return getattr(self, teacher, 1.0) if teacher in TEACHER_KINDS else 1.0
+
 
 @dataclass(frozen=True)
 class Structure:

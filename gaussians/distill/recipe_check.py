@@ -39,9 +39,14 @@ def check_recipe(recipe: Recipe) -> None:
             f"teachers.kinds = {', '.join(teachers.kinds)}: must name each once, and vanilla first, "
             "since the budget is counted in its Gaussians"
         )
-    weights = [getattr(recipe.labels, kind, 1.0) for kind in teachers.kinds]
-    if not any(weights):  # even where the student does not learn from labels, they are measured
+    # Even where the student does not learn from labels, they are measured.
+    if not any(recipe.labels.weight(kind) for kind in teachers.kinds):
         raise RecipeError("labels: every teacher that is trained has weight 0; raise one of them")
+    if student.optimise.random_background:
+        raise RecipeError(
+            "student.optimise.random_background = true: is for teachers; labels have no transparency, "
+            "so what a student learns from lies on the scene's background"
+        )
     if student.photo_weight == 0 and student.label_weight == 0:
         raise RecipeError("student.photo_weight and student.label_weight: both are 0; raise one of them")
     _check_order("teachers.fork", teachers.fork, "teachers.optimise.steps", teachers.optimise.steps)

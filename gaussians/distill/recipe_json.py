@@ -41,7 +41,10 @@ def _read(wanted: Any, value: Any, path: str) -> Any:
             return tuple(value)
         raise _wrong(path, value, "a list of strings")
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            raise RecipeError(f"{path}: is too large a number") from None
     if type(value) is wanted:  # a bool is no int here
         return value
     names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}

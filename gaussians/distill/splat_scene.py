@@ -7,7 +7,6 @@ import torch
 
 from gaussians.camera import Camera
 from gaussians.distill.splat_views import splat_background, splat_cameras
-from gaussians.errors import SplatError
 from gaussians.io import read_splat
 from gaussians.model import SH_C0, Gaussians
 from gaussians.scene.load import background_color, scene_extent
@@ -18,7 +17,9 @@ from gaussians.scene.types import Points, Progress, Scene, SceneOptions, View
 from gaussians.train.evaluate import render_view
 
 
-def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = None) -> Scene:
+def splat_scene(
+    path: Path, options: SceneOptions, progress: Progress | None = None, device: torch.device | None = None
+) -> Scene:
     """Look at a splat from all around, or from its own cameras; the renders are the views.
 
     Held-out views are chosen as those of photos are. Renders have 8 bits a channel, so no more than about
@@ -29,6 +30,7 @@ def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = N
         options: resolution (of 640x480 without cameras), held-out views, background, seed. The background
             "auto" is what the splat's cameras.json says it was trained on, else black.
         progress: told of each render; may raise to cancel.
+        device: where to render; None: on a GPU, where there is one.
 
     Raises:
         SplatError: the file can't be read, or holds no Gaussians.
@@ -39,10 +41,9 @@ def splat_scene(path: Path, options: SceneOptions, progress: Progress | None = N
     asked = options.background
     background = background_color(splat_background(path) or asked if asked == "auto" else asked)
     gaussians = read_splat(path)
-    if not len(gaussians):
-        raise SplatError(f"{path}: holds no Gaussians to learn from; export it again")
-    if torch.cuda.is_available():
-        gaussians = gaussians.to("cuda")
+    if device is None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    gaussians = gaussians.to(device)
     cameras, note = splat_cameras(path, gaussians, options.seed)
     names = [f"pose {index:04}" for index in range(len(cameras))]
     test, test_note = choose_test(names, None, options)

@@ -83,8 +83,9 @@ class StudentObjective(Objective):
             return {"label": (photo + label, mix)}
         if not student.label_l1 and label > 0:
             # L1 against the photo alone, with the weight of both; D-SSIM against each.
-            photo, by_l1, by_ssim = photo + label, (1 - mix) * (photo + label), mix * photo
-            weights = {"photo": (by_l1 + by_ssim, by_ssim / (by_l1 + by_ssim)), "label": (mix * label, 1.0)}
+            by_l1, by_ssim = (1 - mix) * (photo + label), mix * photo
+            both = by_l1 + by_ssim
+            weights = {"photo": (both, by_ssim / both if both > 0 else mix), "label": (mix * label, 1.0)}
         else:
             weights = {"photo": (photo, mix), "label": (label, mix)}
         kept = {name: value for name, value in weights.items() if value[0] > 0}

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.distill.variants import OWN, PHOTOS_ONLY, variant
 from gaussians.errors import RecipeError, RunError
 from gaussians.scene import SceneOptions
-from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory
+from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, locked_folder
 from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
 
@@ -182,17 +180,10 @@ class AblationDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Within: no other process can work on this ablation. Raises RunError: one does."""
-        lock = filelock.FileLock(self.path / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise RunError(f"{self.path}: another process works on this ablation; wait for it") from None
-        try:
+        """Within: no other process can work on this ablation. Raises RunError: one does, or as for runs."""
+        with locked_folder(self.path, "another process works on this ablation; wait for it"):
             remove_partial(self.path)
             yield
-        finally:
-            lock.release()
 
 
 def _slug(budget: str) -> str:

@@ -34,6 +34,8 @@ class RunPlan:
         recipe: what is trained.
         device: "cpu" or "cuda".
         teachers: splat files given as teachers, by name; empty: they are trained.
+        halvings: how often width and height of `options.resolution` were halved for want of memory, less
+            than was asked for.
     """
 
     scene: Path
@@ -41,6 +43,7 @@ class RunPlan:
     recipe: Recipe
     device: str
     teachers: dict[str, Path] = dataclasses.field(default_factory=dict)
+    halvings: int = 0
 
     @property
     def teacher_names(self) -> tuple[str, ...]:
@@ -55,6 +58,7 @@ class RunDirectory:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.labels = path / "labels"
+        self.history = path / "history"
         self.metrics = path / "metrics.jsonl"
         self.report = path / REPORT_FILE
         self.picture = path / "report.png"
@@ -81,13 +85,20 @@ class RunDirectory:
             )
 
     def check_unused(self) -> None:
-        """Raise RunError if a run can't begin here: there is one already, or the path is a file."""
-        if self.exists:
+        """Raise RunError if a run can't begin here: there is one already, or the path can't be a folder."""
+        try:
+            is_used = self.exists
+            nearest = next(path for path in (self.path, *self.path.parents) if path.exists())
+        except OSError as error:  # as of too long a name
+            why = f"can't be a folder ({error.strerror})"
+            raise RunError(f"{self.path}: {why}; choose another --out") from error
+        if is_used:
             raise RunError(
                 f"{self.path}: holds a run already; add --resume to go on with it, or choose another --out"
             )
-        if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"{self.path}: is a file; --out wants a folder")
+        if not nearest.is_dir():
+            where = "is a file" if nearest == self.path else f"{nearest} is a file"
+            raise RunError(f"{self.path}: {where}; --out wants a folder")
 
     def create(self, plan: RunPlan) -> None:
         """Begin a run.
@@ -110,6 +121,7 @@ class RunDirectory:
                 "seed": plan.recipe.seed,
                 "device": plan.device,
                 "teachers": {name: str(path) for name, path in plan.teachers.items()},
+                "halvings": plan.halvings,
                 "recipe": to_json(plan.recipe),
                 "versions": versions(),
             },
@@ -131,7 +143,8 @@ class RunDirectory:
                 cache=self.path / CAMERAS_FOLDER,
             )
             teachers = {name: Path(path) for name, path in document["teachers"].items()}
-            return RunPlan(Path(document["scene"]), options, recipe, document["device"], teachers)
+            halvings = int(document.get("halvings", 0))  # runs from before had none noted
+            return RunPlan(Path(document["scene"]), options, recipe, document["device"], teachers, halvings)
         except FileNotFoundError:
             raise RunError(
                 f"{self.path}: no run here ({RECIPE_FILE} is missing); give the folder of a run"
@@ -153,6 +166,14 @@ class RunDirectory:
             self.check_there()
             write_cameras(self.cameras, scene.train, scene.background)
 
+    def trained_views(self) -> frozenset[str]:
+        """Names of the views that were trained on, as `note_cameras` wrote them; empty where it didn't."""
+        try:
+            entries = json.loads(self.cameras.read_text(encoding="utf-8"))
+            return frozenset(str(entry["img_name"]) for entry in entries)
+        except (OSError, ValueError, KeyError, TypeError):
+            return frozenset()
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Within: no other process can work on this run. A killed process leaves no lock behind.
@@ -160,18 +181,33 @@ class RunDirectory:
         What one left half-written, up to a checkpoint's size, is deleted at the beginning.
 
         Raises:
-            RunError: another process is working on it.
+            RunError: another process is working on it, or its folder can't be written.
         """
-        lock = filelock.FileLock(self.path / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise RunError(
-                f"{self.path}: another process is training this run; wait for it or stop it"
-            ) from None
-        try:
-            for folder in (self.path, self.checkpoints, self.splat("").parent, self.labels):
+        busy = "another process is training this run; wait for it or stop it"
+        with locked_folder(self.path, busy):
+            for folder in (self.path, self.checkpoints, self.splat("").parent, self.labels, self.history):
                 remove_partial(folder)
             yield
-        finally:
-            lock.release()
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path, busy: str) -> Iterator[None]:
+    """Within: no other process that locks this folder can. A killed process leaves no lock behind.
+
+    Raises:
+        RunError: one does already, which is said by `busy`; or the folder can't be written.
+    """
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:  # an OSError, too
+        raise RunError(f"{folder}: {busy}") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise RunError(
+            f"{folder}: can't be written ({reason}); get leave to write there, or copy it to where you have"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gaussians.distill.importance import spread_views
-from gaussians.distill.labels import label_shares
+from gaussians.distill.labels import combined, label_shares
 from gaussians.errors import StorageError
 from gaussians.io import read_splat, write_splat
 from gaussians.model import Gaussians
@@ -92,9 +92,12 @@ def measured_ensemble(
     scene: Scene,
     device: torch.device,
     on_view: Callable[[], None] | None = None,
+    combine: str = "mean",
 ) -> dict[str, Any]:
-    """The same for the weighted mean of the teachers' renders."""
-    return _quality(lambda view: ensemble_view(teachers, weights, view, scene, device), scene, on_view)
+    """The same for the teachers' renders put together as the labels are, see `ensemble_view`."""
+    return _quality(
+        lambda view: ensemble_view(teachers, weights, view, scene, device, combine), scene, on_view
+    )
 
 
 def ensemble_view(
@@ -103,14 +106,16 @@ def ensemble_view(
     view: View,
     scene: Scene,
     device: torch.device,
+    combine: str = "mean",
 ) -> Tensor:
-    """[H, W, 3] the weighted mean of the teachers' renders of a view."""
+    """[H, W, 3] what the teachers show of a view together: what its label would be.
+
+    Without the photo's part where they disagree, as a held-out photo teaches nobody.
+    """
     shares = label_shares(weights)
-    renders = [
-        share * render_view(teachers[name], view.camera, scene.background, device)
-        for name, share in shares.items()
-    ]
-    return torch.stack(renders).sum(dim=0)
+    renders = [render_view(teachers[name], view.camera, scene.background, device) for name in shares]
+    weighted = [share * render for share, render in zip(shares.values(), renders, strict=True)]
+    return combined(torch.stack(renders), torch.stack(weighted).sum(dim=0), combine)
 
 
 def _quality(

@@ -170,8 +170,8 @@ def fitted(
     if plan.halvings:
         resolution = smaller(planned.options.resolution, plan.halvings)
         options = dataclasses.replace(planned.options, resolution=resolution)
-        planned = dataclasses.replace(planned, options=options)
-        scene = load_views(planned.scene, options, progress)
+        planned = dataclasses.replace(planned, options=options, halvings=plan.halvings)
+        scene = load_views(planned.scene, options, progress, device)
     return planned, scene, plan.notes
 
 

@@ -88,7 +88,7 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
         options = replace(options, cache=None)  # the studio finds cameras before it knows the run's folder
     scene, problem = None, None
     try:
-        scene = load_views(planned.scene, options, progress)
+        scene = load_views(planned.scene, options, progress, device)
     except (SceneError, SplatError) as error:
         problem = error
     metrics = tuple(MetricsLog(directory.metrics).lines())

@@ -103,7 +103,7 @@ class Run:
         )
         self._on_line, self._breathe = on_line, breathe
         self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
-        self.history = History(directory.path / "history", recipe.student.optimise.steps)
+        self.history = History(directory.history, recipe.student.optimise.steps)
         self._student_labels: ReweighedLabels | None = None
         self._stage = self.plan[0]
         self._team = ALONE  # who shares the student's steps
@@ -281,13 +281,14 @@ class Run:
         return StepDone(stage, stats.step, stats.count, stats.terms, psnr)
 
     def _close(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> dict[str, Any]:
-        """Write what the stage made, read it back, measure it, and mark the stage finished."""
+        """Write what the stage made, read it back, measure it, and mark the stage finished.
+
+        Saved before, as measuring may take minutes: a kill meanwhile costs no step.
+        """
         facts: dict[str, Any] = {"step": optimisation.step, "gaussians": len(optimisation), **clock.facts()}
         facts |= self._backing_off.facts(stage)
-        self.directory.check_there()
-        if stage.name == TRUNK:
-            self.save()
-        else:
+        self.save()
+        if stage.name != TRUNK:
             facts |= self._write(stage.model, optimisation.gaussians())
         if stage.name == STUDENT:
             facts["budget"] = student_budget(self.recipe, self._preparation.count(self.teachers[0]))
@@ -305,6 +306,12 @@ class Run:
     def _write(self, model: str, gaussians: Gaussians) -> dict[str, Any]:
         path = self.directory.splat(model)
         return written(path, gaussians, self.scene, self.device, self._breathe)
+
+    def _measured_ensemble(
+        self, teachers: Mapping[str, Gaussians], weights: Mapping[str, float]
+    ) -> dict[str, Any]:
+        combine = self.recipe.labels.combine
+        return measured_ensemble(teachers, weights, self.scene, self.device, self._breathe, combine)
 
     def _drop_unneeded(self, stage: Stage) -> None:
         """Delete finished optimizer states: only forks need the trunk's, and only until all have finished."""
@@ -327,7 +334,7 @@ class Run:
             count = sum(len(teacher) for teacher in teachers.values())
             facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
             facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
-            facts |= measured_ensemble(teachers, weights, self.scene, self.device, self._breathe)
+            facts |= self._measured_ensemble(teachers, weights)
             self._finish_stage(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
         self._student_labels = reweighable(labels, weights, self.scene, recipe, self._preparation.splat)
@@ -355,7 +362,7 @@ class Run:
         assert facts is not None, "it is measured before the student is trained"
         if facts.get(WEIGHTS, label_weights(self.recipe, self.teachers)) != self.weights:
             teachers = {name: self._preparation.splat(name) for name in self.teachers}
-            facts |= measured_ensemble(teachers, self.weights, self.scene, self.device, self._breathe)
+            facts |= self._measured_ensemble(teachers, self.weights)
             facts[WEIGHTS] = self.weights
             self._finish_stage(ENSEMBLE, facts)
         return facts

@@ -20,7 +20,7 @@ import torch
 
 from gaussians.distill.pipeline import STUDENT, plan
 from gaussians.distill.variant_changes import having
-from gaussians.errors import RecipeError, RunError, SceneError
+from gaussians.errors import RecipeError, RunError, SceneError, StorageError
 from gaussians.scene import Scene
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import SAVE_EVERY
@@ -73,11 +73,16 @@ def begin_search(directory: RunDirectory, within: float | None, scene: Scene) ->
 
     Raises:
         SceneError: no view is held out.
-        StorageError: the folder can't be written.
+        StorageError: the folder can't be written, or what is there can't be deleted.
     """
     path = directory.path / SEARCH_FILE
     if within is None:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: could not be deleted ({error.strerror or error}); choose another --out"
+            ) from error
         return
     if not scene.test:
         raise SceneError(f"{scene.path}: holds out no view to search by; add --test-every 8")
@@ -208,9 +213,8 @@ class Search:
         facts = Checkpoints(trial.checkpoints).finished(STUDENT)
         assert facts is not None, "the trial is finished"
         link(trial.splat(STUDENT), self.directory.splat(STUDENT))
-        history = trial.path / "history"
-        for path in sorted(history.glob("*")):
-            link(path, self.directory.path / "history" / path.name)
+        for path in sorted(trial.history.glob("*")):
+            link(path, self.directory.history / path.name)
         log = MetricsLog(self.directory.metrics)
         log.keep(lambda line: line["stage"] != STUDENT)
         for line in MetricsLog(trial.metrics).lines():
@@ -219,7 +223,8 @@ class Search:
         self._settle(count)
         Checkpoints(self.directory.checkpoints).finish(STUDENT, facts)
         for other in (self.directory.path / TRIALS).iterdir():
-            shutil.rmtree(other / "history", ignore_errors=True)  # a disk's worth of pasts, now of no use
+            # A disk's worth of pasts, now of no use.
+            shutil.rmtree(RunDirectory(other).history, ignore_errors=True)
         shutil.rmtree(self.directory.labels, ignore_errors=True)
 
     def _settle(self, count: int) -> None:

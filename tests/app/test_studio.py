@@ -217,7 +217,7 @@ def test_a_start_that_comes_to_nothing_leaves_all_as_it_was(worker: FakeWorker, 
     assert studio.state.curves is curves
     assert studio.settings.recent == recent
     studio.start(anew=True)
-    assert worker.sent[-1] == Start(tmp_path / "asked", recipe("preview")), "the folder asked for is still free"
+    assert worker.sent[-1] == Start(tmp_path / "asked", recipe("preview")), "it is still to go there"
     hear(studio, worker, RunStateChanged("training"))
     assert studio.settings.recent[0] == tmp_path / "asked"
     hear(studio, worker, RunStateChanged("idle"), NotStarted())

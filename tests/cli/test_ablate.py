@@ -97,6 +97,7 @@ def test_list_shows_all_variants_and_teacher_sets(capsys: pytest.CaptureFixture[
         (["--budget", ""], 'budget ""'),
         (["--recipe", "best"], "preview, fast, paper"),
         (["--steps", "0"], "--steps 0"),
+        (["--save-every", "nan"], "--save-every nan"),
         (["--set", "student.colour=1"], "student.colour=1"),
         (["--device", "tpu"], "tpu"),
         (["--resolution", "half"], "half"),

@@ -10,7 +10,10 @@ import torch
 from PIL import Image
 
 from gaussians.cli import main
+from gaussians.distill.presets import recipe
 from gaussians.io import read_splat, write_splat
+from gaussians.scene import SceneOptions, load_scene
+from gaussians.session.directory import RunDirectory, RunPlan
 from tests.cli.scenes import SIZE, gaussians, picture, ring, write_run, write_scene
 
 BAD_INPUT = 2
@@ -66,6 +69,53 @@ def test_eval_of_a_splat_takes_the_scenes_flags(folder: Path, tmp_path: Path) ->
     assert list(result["models"]) == ["cat"]
     assert result["scene"]["test"] == ["03.png"]
     assert result["scene"]["size"] == [SIZE // 2, SIZE // 2]
+
+
+def test_eval_tells_views_that_the_run_was_trained_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run on all photos: what flags now hold out is nothing that it has not seen."""
+    run, json_file = RunDirectory(tmp_path / "run"), tmp_path / "e.json"
+    options = SceneOptions(test_every=0, random_points=20)
+    run.create(RunPlan(folder / "scene", options, recipe("preview"), "cpu"))
+    write_splat(run.splat("vanilla"), gaussians())
+    run.note_cameras(load_scene(folder / "scene", options))
+    refused = failure(["eval", run.path], capsys)
+    assert "give others" in refused
+    assert "--test-every" not in refused
+    assert main(["eval", str(run.path), "--test-every", "2", "--json", str(json_file)]) == 0
+    assert json.loads(json_file.read_text())["scene"]["trained_on"] == 3
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "3 of which the run was trained on" in line
+    assert "held-out" not in line
+    assert main(["eval", str(folder / "run"), "--json", str(json_file)]) == 0
+    assert json.loads(json_file.read_text())["scene"]["trained_on"] == 0
+    assert "3 held-out views" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_eval_of_a_run_that_holds_views_out_needs_no_flags(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "holds out its own" in failure(["eval", folder / "run", "--test-every", "0"], capsys)
+
+
+@pytest.mark.parametrize("name", [".", "/", "x" * 300])
+def test_eval_refuses_what_is_no_file_before_it_measures(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gaussians.cli.evaluate.open_models", None)
+    assert f"error: {name}: " in failure(["eval", folder / "run", "--json", name], capsys)
+
+
+def test_an_error_of_the_system_that_nobody_expects_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("gaussians.cli.export.open_models", refuse)
+    said = failure(["export", "mine.ply", "--to", "other.ply"], capsys)
+    assert said == "error: mine.ply: Permission denied; check it, or choose another"
 
 
 def test_eval_of_an_unfinished_run_measures_what_is_there(folder: Path, tmp_path: Path) -> None:

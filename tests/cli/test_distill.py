@@ -14,8 +14,15 @@ import pytest
 import torch
 
 from gaussians.cli import main
+from gaussians.cli.distill import Flags, begun
+from gaussians.cli.flags import SceneFlags
 from gaussians.distill.recipe_json import to_json
+from gaussians.errors import RunError
 from gaussians.io import read_splat, write_splat
+from gaussians.scene import Scene, SceneOptions
+from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.scenes import load_views
+from gaussians.session.search import begin_search, searched_within
 from gaussians.train.initial import with_sh_degree
 from tests.session import tiny
 from tests.session.test_run import quality
@@ -136,6 +143,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--device", "tpu"], "tpu"),
         (["--teacher", "gone.ply"], "gone.ply"),
         (["--test-names", "nobody.jpg"], "nobody.jpg"),
+        (["--set", "student.label_weight=Infinity"], "student.label_weight = inf"),
+        (["--save-every", "nan"], "--save-every nan"),
+        (["--save-every", "inf"], "--save-every inf"),
+        (["--save-every", "-1"], "--save-every -1"),
     ],
 )
 def test_bad_flags_get_one_line_and_leave_nothing(
@@ -202,6 +213,84 @@ def test_a_file_as_run_directory_is_refused_at_once(
     (tmp_path / "run").write_text("mine")
     assert "is a file" in refused(capsys, "distill", str(scene), "--out", str(tmp_path / "run"))
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_names_that_no_folder_can_have_are_refused_at_once(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gaussians.cli.distill.load_views", None)
+    (tmp_path / "file").write_text("mine")
+    inside = tmp_path / "file" / "run" / "deep"
+    said = refused(capsys, "distill", str(scene), "--out", str(inside))
+    assert said == f"error: {inside}: {tmp_path / 'file'} is a file; --out wants a folder"
+    for more in ([], ["--resume"]):
+        line = refused(capsys, "distill", str(scene), "--out", str(tmp_path / ("x" * 300)), *more)
+        assert "File name too long" in line
+
+
+@pytest.mark.parametrize("flags", [[], ["--within", "0.2dB"]])
+def test_a_run_that_appears_while_the_scene_is_read_is_left_alone(
+    flags: list[str],
+    scene: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Another process began it, by another recipe, as a search."""
+    other = RunDirectory(tmp_path / "run")
+
+    def slow(*arguments: Any) -> Scene:
+        read = load_views(*arguments)
+        if not other.exists:
+            begin_search(other, 1.5, read)
+            other.create(RunPlan(scene, SceneOptions(), tiny.recipe(), "cpu"))
+        return read
+
+    monkeypatch.setattr("gaussians.cli.distill.load_views", slow)
+    line = ["distill", str(scene), "--out", str(other.path), "--test-every", "4", "--device", "cpu"]
+    assert main([*line, *flags]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert other.load().recipe == tiny.recipe()
+    assert searched_within(other) == 1.5
+    assert not (other.path / "metrics.jsonl").exists()
+
+
+def test_a_run_whose_photos_were_halved_goes_on_with_the_same_command(scene: Path, tmp_path: Path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(RunPlan(scene, SceneOptions(resolution="0.5"), tiny.recipe(), "cpu", halvings=1))
+    for asked in (None, "1", "1/1", "0.5"):
+        plan = begun(Flags(out=run.path, resume=True, scene_flags=SceneFlags(resolution=asked))).plan
+        assert plan.options.resolution == "0.5"
+    for other in ("1/4", "22"):
+        with pytest.raises(RunError, match="how the scene is read"):
+            begun(Flags(out=run.path, resume=True, scene_flags=SceneFlags(resolution=other)))
+
+
+def test_without_a_display_one_run_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    runs = [RunDirectory(tmp_path / name) for name in ("one", "two")]
+    for run in runs:
+        run.create(RunPlan(tmp_path / "gone", SceneOptions(), tiny.recipe(), "cpu"))
+    assert main([str(runs[0].path), "--run", str(runs[1].path)]) == 2
+    assert "Give one of them" in capsys.readouterr().err
+    assert main([str(runs[0].path), "--run", str(runs[0].path)]) == 2
+    assert "gone" in capsys.readouterr().err  # gone on with, as far as its scene
+
+
+def test_a_splat_as_the_scene_is_its_own_teacher(
+    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a budget with room for more than it has is said to be one."""
+    splat, out = tmp_path / "thing.ply", tmp_path / "run"
+    write_splat(splat, tiny.true_gaussians())
+    line = ["distill", str(splat), "--out", str(out), "--recipe", str(recipe), "--budget", "1000"]
+    line += ["--resolution", "32", "--test-every", "10", "--device", "cpu", "--steps", "0.1"]
+    assert main(line) == 0
+    told = report(out)
+    assert list(told["models"]) == ["thing", "ensemble", "student"]
+    assert told["models"]["student"]["gaussians"] == 120
+    assert RunDirectory(out).load().teachers == {"thing": splat}
+    assert "1000 has room for more than the vanilla teacher's 120 Gaussians" in capsys.readouterr().out
+    assert main([*line, "--resume"]) == 0
 
 
 def test_a_splat_alone_becomes_a_compact_one(tmp_path: Path, recipe: Path) -> None:

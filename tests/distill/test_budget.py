@@ -31,6 +31,11 @@ def test_never_more_than_vanilla_has() -> None:
     assert parse_budget("1GB").count(300, 3) == 300
 
 
+def test_room_for_more_than_vanilla_has_is_known() -> None:
+    assert [parse_budget(text).exceeds(300, 3) for text in ("301", "1GB")] == [True, True]
+    assert [parse_budget(text).exceeds(300, 3) for text in ("300", "5kB", "100%")] == [False] * 3
+
+
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 @pytest.mark.parametrize("text", ["5MB", "800kB", "2MiB", "24.5 kb", "2500B"])
 def test_a_file_size_is_filled_and_not_exceeded(text: str, degree: int) -> None:

@@ -162,16 +162,42 @@ def test_effect_is_what_removal_changes() -> None:
     torch.testing.assert_close(effects, truth, rtol=1e-4, atol=0)
 
 
-def test_effect_is_what_all_views_but_one_would_miss() -> None:
+@pytest.mark.parametrize(("count", "spared"), [(1, 0), (4, 3 / 16), (17, 1), (20, 1)])
+def test_effect_is_what_all_views_but_one_would_miss_if_there_are_many(count: int, spared: float) -> None:
     gaussians = cloud()
-    single = torch.stack([importance(gaussians, Lookout([camera]), "effect") for camera in cameras(4)])
-    together = importance(gaussians, Lookout(cameras(4)), "effect")
-    torch.testing.assert_close(together, single.sum(dim=0) - single.amax(dim=0), rtol=1e-5, atol=1e-5)
+    single = torch.stack([importance(gaussians, Lookout([camera]), "effect") for camera in cameras(count)])
+    together = importance(gaussians, Lookout(cameras(count)), "effect")
+    expected = single.sum(dim=0) - spared * single.amax(dim=0)
+    torch.testing.assert_close(together, expected, rtol=1e-5, atol=1e-5)
     assert float(together.max()) > 1
-    once = gaussians.map(lambda tensor: tensor.clone())
+
+
+def test_of_many_views_what_only_one_sees_counts_nothing() -> None:
+    once = cloud()
     once.means[0] = torch.tensor([-3.0, 0.0, 3.0])  # only the last of them sees it
-    assert float(importance(once, Lookout(cameras(12)[11:]), "effect")[0]) > 0.01
-    assert float(importance(once, Lookout(cameras(12)[::11]), "effect")[0]) == 0
+    last = cameras(12)[11]
+    assert float(importance(once, Lookout([last]), "effect")[0]) > 0.01
+    assert float(importance(once, Lookout([*cameras(1) * 16, last]), "effect")[0]) == 0
+    assert float(importance(once, Lookout([*cameras(1), last]), "effect")[0]) > 0.01
+
+
+def test_of_few_views_pruning_by_effect_keeps_what_each_sees() -> None:
+    """Three cameras at one place that look at different parts: none can be spared."""
+    gaussians = cloud(90)
+    turns = torch.tensor([0.0, 2.1, -2.1])  # radians about y
+    c, s = turns.cos().repeat_interleave(30), turns.sin().repeat_interleave(30)
+    x, y, z = gaussians.means.unbind(dim=1)
+    gaussians.means[:] = torch.stack([c * x + s * z, y, c * z - s * x], dim=1)
+    views = []
+    for turn in turns.tolist():
+        viewmat = np.eye(4)
+        viewmat[:3, :3] = [[np.cos(turn), 0, -np.sin(turn)], [0, 1, 0], [np.sin(turn), 0, np.cos(turn)]]
+        views.append(Camera(viewmat, cameras(1)[0].K, 34, 27))
+    each = torch.stack([importance(gaussians, Lookout([view]), "effect") for view in views])
+    assert bool(((each > 0).sum(dim=0) <= 1).all())  # no Gaussian is seen twice
+    kept = highest(importance(gaussians, Lookout(views), "effect"), 30)
+    shares = each[:, kept].sum(dim=1) / each.sum(dim=1)
+    assert float(shares.min()) > 0.6, shares
 
 
 def test_highest_keeps_the_count_and_the_order() -> None:

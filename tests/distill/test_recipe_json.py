@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from gaussians.distill.pipeline import label_weights
 from gaussians.distill.recipe import Labels, Recipe, Simplify, Student, Teachers
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.errors import RecipeError
+from gaussians.train.recipe import Optimise
 
 
 def test_round_trip_through_text() -> None:
@@ -89,6 +91,9 @@ def test_a_recipe_from_before_free_space_clears_nothing() -> None:
         ({"student": {"structure": {"kind": "cubic"}}}, "student.structure.kind"),
         ({"student": {"budget": "100B"}}, "a PLY of a single Gaussian takes"),
         ({"student": {"photo_weight": 0, "label_weight": 0}}, "both are 0"),
+        ({"student": {"label_weight": float("inf")}}, "student.label_weight = inf: must be a finite number"),
+        ({"student": {"label_weight": 10**400}}, "student.label_weight: is too large"),
+        ({"student": {"optimise": {"random_background": True}}}, "student.optimise.random_background = true"),
     ],
 )
 def test_each_mistake_is_named_in_one_line(document: Any, named: str) -> None:
@@ -103,3 +108,12 @@ def test_labels_of_no_trained_teacher_are_refused() -> None:
     check_recipe(Recipe(labels=labels))
     with pytest.raises(RecipeError, match="weight 0"):
         check_recipe(Recipe(labels=labels, teachers=Teachers(kinds=("vanilla", "dropout"))))
+
+
+def test_teachers_may_be_trained_on_random_backgrounds() -> None:
+    check_recipe(Recipe(teachers=Teachers(optimise=Optimise(random_background=True))))
+
+
+def test_a_teacher_weighs_by_its_name_and_not_by_another_option_of_that_name() -> None:
+    weights = label_weights(Recipe(labels=Labels(dropout=0.5)), ["dropout", "combine", "agreement", "weight"])
+    assert weights == {"dropout": 0.5, "combine": 1.0, "agreement": 1.0, "weight": 1.0}

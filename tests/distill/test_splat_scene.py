@@ -132,9 +132,16 @@ def test_views_are_the_splats_own_renders(tmp_path: Path) -> None:
     assert len(scene.points.xyz) == 60
 
 
+def test_views_are_rendered_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_splat(tmp_path / "thing.ply", random_gaussians(60))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    options = SceneOptions(resolution="24")
+    assert splat_scene(tmp_path / "thing.ply", options, device=torch.device("cpu")).train
+
+
 def test_an_empty_splat_is_refused(tmp_path: Path) -> None:
     write_splat(tmp_path / "empty.ply", random_gaussians(0))
-    with pytest.raises(SplatError, match="no Gaussians to learn from"):
+    with pytest.raises(SplatError, match="holds no Gaussians"):
         splat_scene(tmp_path / "empty.ply", SceneOptions())
 
 

@@ -157,6 +157,17 @@ def test_the_released_codes_label_counts_by_its_structure_alone() -> None:
     torch.testing.assert_close(terms["label"].detach(), 0.4 * 0.2 * label.dssim, rtol=1e-4, atol=1e-6)
 
 
+def test_where_that_leaves_nothing_for_the_photo_the_label_alone_counts() -> None:
+    """No weight on the photo, and no L1: 0.4 D-SSIM(label)."""
+    by_structure = dataclasses.replace(STUDENT.optimise, ssim_weight=1.0)
+    student = dataclasses.replace(STUDENT, photo_weight=0.0, label_l1=False, optimise=by_structure)
+    frame = rendered()
+    terms = objective(student)(frame, 1, 1, TEACHER)
+    assert list(terms) == ["label"]
+    label = color_loss(frame.image.detach(), labels().label(1))
+    torch.testing.assert_close(terms["label"].detach(), 0.4 * label.dssim, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("view", [1, len(orbit())], ids=["a view", "an unseen pose"])
 def test_a_coarse_step_compares_with_binned_photo_and_label(view: int) -> None:
     """Labels of one pose more than there are photos."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gaussians.session.measure import Probe, measured
+from gaussians.distill.labels import Blending, render_label
+from gaussians.session.measure import Probe, ensemble_view, measured, measured_ensemble
 from tests.session import tiny
 
 CPU = torch.device("cpu")
@@ -34,3 +35,22 @@ def test_probe_looks_ten_times_and_not_without_held_out_views():
     assert due == [*range(9, 95, 9), 95]
     nothing_held_out = dataclasses.replace(scene, test=())
     assert Probe(nothing_held_out, CPU).psnr(truth, 95, 95) is None
+
+
+@pytest.mark.parametrize("combine", ["mean", "median", "nearest"])
+def test_the_ensemble_is_measured_as_its_labels_are_made(combine: str):
+    scene, truth = tiny.scene(), tiny.true_gaussians()
+    teachers = {
+        "vanilla": truth,
+        "dropout": dataclasses.replace(truth, sh0=truth.sh0.flip(0)),
+        "perturbed": dataclasses.replace(truth, means=truth.means + 0.1),
+    }
+    weights = {"vanilla": 2.0, "dropout": 1.0, "perturbed": 1.0}
+    shares = {name: weight / 4 for name, weight in weights.items()}
+    for view in scene.test:
+        shown = ensemble_view(teachers, weights, view, scene, CPU, combine)
+        label, _ = render_label(teachers, shares, view.camera, scene.background, Blending(combine))
+        assert np.abs(shown.numpy() * 255 - label).max() <= 0.51  # 8-bit rounding
+    psnr = measured_ensemble(teachers, weights, scene, CPU, combine=combine)["psnr"]
+    by_mean = measured_ensemble(teachers, weights, scene, CPU)["psnr"]
+    assert (psnr == by_mean) == (combine == "mean")

@@ -105,6 +105,7 @@ def test_a_scene_is_read_anew_where_it_has_to_be_smaller(monkeypatch: pytest.Mon
     plan, less, notes = fitted(planned, scene, CPU)
     before, after = scene.train[0].camera, less.train[0].camera
     assert plan.options.resolution is not None
+    assert float(plan.options.resolution) == 1 / 2**plan.halvings < 1
     assert after.width == pytest.approx(before.width * float(plan.options.resolution), abs=1)
     assert any(f"1/{round(1 / float(plan.options.resolution))} of that size" in note for note in notes)
 

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 import torch
 
-from gaussians.cli import main
+from gaussians.cli import distill_together, main
+from gaussians.cli.distill import Flags
+from gaussians.cli.flags import SceneFlags
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import to_json
 from gaussians.io import read_splat
@@ -199,6 +201,30 @@ def test_what_rank_0_refuses_the_others_leave_without_a_word(scene: Path, tmp_pa
     assert codes == [2, 2], said
     assert len(said[0].splitlines()) == 1
     assert said[1] == ""
+
+
+def test_every_rank_keeps_to_the_memory_for_photos(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The others know a run by its folder, which remembers no memory."""
+    directory = RunDirectory(tmp_path / "run")
+    directory.create(RunPlan(scene, SceneOptions(), FORKS, "cpu"))
+    read: list[SceneOptions] = []
+
+    def load(path: Path, options: SceneOptions, *more: Any) -> None:
+        read.append(options)
+        raise KeyboardInterrupt
+
+    class Second(Ranks):
+        def tell(self, value: Any) -> list[Any]:
+            return [(directory.path, "cpu"), value]
+
+    monkeypatch.setattr(distill_together, "load_views", load)
+    monkeypatch.setattr(distill_together, "_device", torch.device)  # which else sets threads
+    monkeypatch.setattr(distill_together, "joined", lambda: Second(rank=1, count=2))
+    with pytest.raises(KeyboardInterrupt):
+        distill_together.distill_together(Flags(scene_flags=SceneFlags(photo_memory_mb=3.0)))
+    assert [options.photo_memory_mb for options in read] == [3.0]
 
 
 @pytest.mark.parametrize(("rank", "errors"), [("0", 1), ("1", 0)])

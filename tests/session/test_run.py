@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.events import RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.gallery import Gallery
+from gaussians.session.measure import written
 from gaussians.session.opening import keep_checkpoint
 from gaussians.session.run import Run
 from gaussians.storage import replacing
@@ -251,6 +254,32 @@ def test_resumed_run_goes_on_from_its_checkpoint(tmp_path: Path):
     assert started.step == 12
 
 
+@pytest.mark.parametrize("model", ["vanilla", "dropout", "student"])
+def test_a_run_killed_while_a_stage_is_measured_has_no_step_to_do_again(
+    model: str, compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def dying(path: Path, *arguments: Any) -> dict[str, Any]:
+        if path.stem == model:
+            raise KeyboardInterrupt
+        return written(path, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gaussians.session.run.written", dying)
+        with pytest.raises(KeyboardInterrupt):
+            list(begin(tmp_path, tiny.compact_recipe()).events())
+    events = list(begin(tmp_path, tiny.compact_recipe()).events())
+    started = next(event for event in events if isinstance(event, StageStarted) and event.stage.name == model)
+    assert started.step == started.stage.last
+    assert not [event for event in events if isinstance(event, StepDone) and event.stage.name == model]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert quality(report) == quality(json.loads((compact / "report.json").read_text()))
+    for splat in ("teachers/vanilla.ply", "teachers/dropout.ply", "student.ply"):
+        assert (tmp_path / splat).read_bytes() == (compact / splat).read_bytes()
+    lines = [(tmp_path / "metrics.jsonl").read_text(), (compact / "metrics.jsonl").read_text()]
+    steps = [[json.loads(line)["step"] for line in text.splitlines()] for text in lines]
+    assert steps[0] == steps[1]
+
+
 def test_finished_run_only_makes_the_report_again(finished: Path):
     before = (finished / "report.json").read_bytes()
     events = list(begin(finished, tiny.recipe()).events())
@@ -282,17 +311,26 @@ def test_two_processes_cannot_train_one_run(tmp_path: Path):
         pass
 
 
+def test_a_folder_that_can_not_be_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(lock: filelock.BaseFileLock) -> None:
+        raise PermissionError(13, "Permission denied", lock.lock_file)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    with pytest.raises(RunError, match=r"can't be written \(Permission denied\)"):
+        RunDirectory(tmp_path).locked().__enter__()
+
+
 def test_what_a_killed_process_left_half_written_goes_when_the_run_goes_on(finished: Path, tmp_path: Path):
     run = shutil.copytree(finished, tmp_path / "run")
     before = {path for path in run.rglob("*") if path.name != ".lock"}
     (run / "labels").mkdir()
     paths = (run / "report.json", run / "teachers/vanilla.ply", run / "checkpoints/trunk.safetensors")
-    for path in (*paths, run / "labels" / "1f.labels"):
+    for path in (*paths, run / "labels" / "1f.labels", run / "history" / "000030.safetensors"):
         with replacing(path.with_name(f"whole{path.suffix}")) as whole:
             whole.write_bytes(b"")
             shutil.copy(whole, whole.with_name(whole.name.replace(str(os.getpid()), "1")))
         whole.with_name(f"whole{path.suffix}").unlink()
-    assert len(list(run.rglob("*.partial*"))) == 4
+    assert len(list(run.rglob("*.partial*"))) == 5
     with RunDirectory(run).locked():
         assert {path for path in run.rglob("*") if path.name != ".lock"} == before | {run / "labels"}
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gaussians.distill.recipe import Recipe
-from gaussians.errors import RecipeError, RunError, SceneError
+from gaussians.errors import RecipeError, RunError, SceneError, StorageError
 from gaussians.io import read_splat
 from gaussians.scene import Scene, SceneOptions
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -156,6 +156,12 @@ def test_what_was_begun_is_remembered(tmp_path: Path):
     (tmp_path / "search.json").write_text("{}")
     with pytest.raises(RunError, match=r"search\.json"):
         searched_within(directory)
+
+
+def test_what_can_not_be_deleted_is_named(tmp_path: Path):
+    (tmp_path / "search.json").mkdir()
+    with pytest.raises(StorageError, match=r"search\.json: could not be deleted"):
+        begin_search(RunDirectory(tmp_path), None, SCENE)
 
 
 def test_a_scene_without_held_out_views_is_refused(tmp_path: Path):

@@ -59,7 +59,7 @@ def test_a_search_is_not_gone_on_with_as_if_it_had_a_budget(tmp_path: Path):
     ground = Ground(SCENE, tmp_path, SceneOptions())
     begin(tmp_path / "run", ground).close()
     (tmp_path / "run" / "search.json").write_text('{"within": 0.2}')
-    with pytest.raises(RunError, match="main.py distill --resume --out"):
+    with pytest.raises(RunError, match=r"main\.py distill --resume --out"):
         begin(tmp_path / "run", ground)
     begin(tmp_path / "other", ground).close()
 
