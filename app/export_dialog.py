@@ -8,7 +8,7 @@ import dearpygui.dearpygui as dpg
 from app import text
 from app.containers import inside
 from app.dialogs import Dialogs
-from app.paths import expanded, is_there
+from app.paths import expanded, is_same, is_there
 from app.studio import Studio
 from app.theme import Look
 from gaussians.distill.pipeline import STUDENT
@@ -133,7 +133,7 @@ class ExportDialog:
         if run is None:
             return False
         directory = RunDirectory(run[0])
-        return path.absolute() in (directory.splat(name).absolute() for name in self.models)
+        return any(is_same(path, directory.splat(name)) for name in self.models)
 
     def _say(self, line: str, theme: int | str) -> None:
         dpg.set_value("export line", line)

@@ -25,3 +25,11 @@ def expanded(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError:
         return path
+
+
+def is_same(path: Path, other: Path) -> bool:
+    """Whether both are one file, or would be on a disk that takes no notice of letter case."""
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them is not there yet
+        return str(path.resolve()).casefold() == str(other.resolve()).casefold()

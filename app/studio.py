@@ -10,7 +10,7 @@ from app.flip_view import FlipView
 from app.form import RecipeForm
 from app.layout import Layout
 from app.orbit import OrbitControl, outside
-from app.paths import expanded
+from app.paths import expanded, is_there
 from app.settings import load_settings, settings_file
 from app.state import COMPARE, DISAGREEMENT, PHOTO, StudioState
 from app.worker_like import WorkerLike
@@ -18,7 +18,7 @@ from gaussians.camera import Camera
 from gaussians.cli.distill import DEMO, free_directory
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.scene import SceneOptions
-from gaussians.session.directory import RunDirectory
+from gaussians.session.directory import RECIPE_FILE, RunDirectory
 from gaussians.session.flip_process import FlipMaps
 from gaussians.session.messages import (
     ELLIPSOIDS,
@@ -28,6 +28,7 @@ from gaussians.session.messages import (
     Failed,
     Frame,
     Look,
+    NotStarted,
     OpenRun,
     OpenScene,
     OpenSplat,
@@ -141,6 +142,9 @@ class Studio:
             elif isinstance(report, RunStateChanged) and report.state == "training" and self.state.run:
                 self._directory = None  # it was for the first run
                 self.settings.opened(self.state.run[0])
+            elif isinstance(report, NotStarted) and self._directory is not None:
+                if is_there(self._directory / RECIPE_FILE):
+                    self._directory = None  # it holds another run, and there is no way to name one here
             elif isinstance(report, QuitFailed):
                 self._leaving = None
             elif isinstance(report, EllipsoidsUnavailable):

@@ -1,6 +1,7 @@
 """`main.py eval`: measure a run's models, or a splat, on a scene's held-out views."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from gaussians.session.models import Models, open_models
 from gaussians.session.weights import weights_of
 from gaussians.storage import check_file_name, write_json
 
+_SAME_PLACE = 1e-3  # x the extent of a scene: cameras so near are the same one
 DESCRIPTION = "Measure a run's models, or a splat file, on a scene's held-out views."
 
 
@@ -81,12 +83,17 @@ def _instead(models: Models) -> str:
 def trained_views(models: Models, scene: Scene) -> list[str]:
     """Names of the views to measure on that the run was trained on, which flags may have chosen.
 
-    By name alone, as a scene may have moved; none where the models are of no run.
+    By name and place, as folders move, and other scenes have photos of the same names. None where the models
+    are of no run.
     """
     if models.plan is None:
         return []
-    known = RunDirectory(models.path).trained_views()
-    return [view.name for view in scene.test if view.name in known]
+    known, near = RunDirectory(models.path).trained_views(), _SAME_PLACE * scene.extent
+    return [
+        view.name
+        for view in scene.test
+        if view.name in known and math.dist(view.camera.centre, known[view.name]) <= near
+    ]
 
 
 def _measured_on(scene: Scene, trained_on: int) -> str:

@@ -7,7 +7,7 @@ name to end at its first space.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gaussians.errors import SceneError
@@ -60,10 +60,14 @@ def names_in_text(path: Path) -> dict[int, str]:
         SceneError: an image lacks its second line, of 2-D points, or the text makes no sense.
     """
     try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        with path.open(encoding="utf-8", newline="\n") as lines:  # of points there may be gigabytes
+            return _names(path, lines)
     except UnicodeDecodeError as error:
         raise SceneError(f"{path}: not UTF-8 text; rename the images, or export the model again.") from error
-    names, is_second = dict[int, str](), False
+
+
+def _names(path: Path, lines: Iterable[str]) -> dict[int, str]:
+    names, number, is_second = dict[int, str](), 0, False
     for number, line in enumerate(map(str.strip, lines), start=1):
         if is_second:
             if _is_pose(line):
@@ -76,7 +80,7 @@ def names_in_text(path: Path) -> dict[int, str]:
             names[int(words[0])] = words[_POSE_WORDS]
             is_second = True
     if is_second:
-        raise _without_points(path, len(lines))
+        raise _without_points(path, number)
     return names
 
 

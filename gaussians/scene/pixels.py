@@ -157,8 +157,9 @@ def _counting(path: Path, image: Image.Image) -> np.ndarray:
     """[H, W] uint8: how much of each pixel of a mask's image counts. Raises SceneError."""
     if image.mode == "F":
         return np.asarray(_from_floats(path, image))
-    if _is_palette_of_labels(image):
-        mask = np.asarray(image)
+    palette = _palette_of_labels(image)
+    if palette is not None:
+        mask = palette[np.asarray(image)].max(axis=-1)  # black is no label, wherever in the palette it is
         is_labels = True
     else:
         mask = np.asarray(image if _is_deep(image) else image.convert("L"))
@@ -173,12 +174,15 @@ def _counting(path: Path, image: Image.Image) -> np.ndarray:
     return mask.astype(np.uint8)
 
 
-def _is_palette_of_labels(image: Image.Image) -> bool:
-    """Whether it shows colours of a palette. One of greys alone is a grey image, stored with few of them."""
+def _palette_of_labels(image: Image.Image) -> np.ndarray | None:
+    """[256, 3] uint8: the palette of an image that shows colours of it; None: of any other.
+
+    Greys alone are a grey image, stored with few of them.
+    """
     if image.mode != "P":
-        return False
+        return None
     palette = np.zeros((OPAQUE + 1, 3), np.uint8)
     stored = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
     palette[: len(stored)] = stored
     shown = palette[[index for index, count in enumerate(image.histogram()) if count]]
-    return bool((shown != shown[:, :1]).any())
+    return palette if (shown != shown[:, :1]).any() else None

@@ -88,7 +88,7 @@ class RunDirectory:
         """Raise RunError if a run can't begin here: there is one already, or the path can't be a folder."""
         try:
             is_used = self.exists
-            nearest = next(path for path in (self.path, *self.path.parents) if path.exists())
+            nearest = next((path for path in (self.path, *self.path.parents) if path.exists()), None)
         except OSError as error:  # as of too long a name
             why = f"can't be a folder ({error.strerror})"
             raise RunError(f"{self.path}: {why}; choose another --out") from error
@@ -96,6 +96,8 @@ class RunDirectory:
             raise RunError(
                 f"{self.path}: holds a run already; add --resume to go on with it, or choose another --out"
             )
+        if nearest is None:
+            raise RunError(f"{self.path}: its drive or share isn't there; choose another --out")
         if not nearest.is_dir():
             where = "is a file" if nearest == self.path else f"{nearest} is a file"
             raise RunError(f"{self.path}: {where}; --out wants a folder")
@@ -160,19 +162,34 @@ class RunDirectory:
         """Write those of the training views: who distils these splats again must not see the others.
 
         Not beside a splat that is the scene itself: it would be looked at from there the next time.
+
+        Raises:
+            RunError: the run was begun on other training views. With a photo missing, others are held out, on
+                which it has trained.
         """
+        known, wanted = set(self.trained_views()), {view.name for view in scene.train}
+        if known and known != wanted:
+            name = min(known ^ wanted)
+            how = "was trained on, and isn't now" if name in known else "was not trained on, and is now"
+            raise RunError(
+                f"{self.path}: was begun on other photos of {scene.path}: {name} {how}; put photos, masks "
+                "and cameras back as they were, or begin a new run"
+            )
         within = self.path.resolve() in scene.path.resolve().parents
         if not self.cameras.exists() and not within:
             self.check_there()
             write_cameras(self.cameras, scene.train, scene.background)
 
-    def trained_views(self) -> frozenset[str]:
-        """Names of the views that were trained on, as `note_cameras` wrote them; empty where it didn't."""
+    def trained_views(self) -> dict[str, tuple[float, ...]]:
+        """Position, in world coordinates, of each view that is trained on, as `note_cameras` wrote them.
+
+        Empty where it didn't.
+        """
         try:
             entries = json.loads(self.cameras.read_text(encoding="utf-8"))
-            return frozenset(str(entry["img_name"]) for entry in entries)
+            return {str(entry["img_name"]): tuple(map(float, entry["position"])) for entry in entries}
         except (OSError, ValueError, KeyError, TypeError):
-            return frozenset()
+            return {}
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

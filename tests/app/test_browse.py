@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.browse import Browser, kind_of
+from app.paths import is_same
 
 
 @pytest.fixture
@@ -155,3 +156,17 @@ def test_what_begins_with_the_name_comes_before_what_has_it_within(home: Path) -
     browser = Browser.at(home)
     browser.type("photo")
     assert names(browser) == ["photos", "more photos"]
+
+
+def test_a_file_is_the_same_however_it_is_spelt(tmp_path: Path) -> None:
+    (tmp_path / "run" / "teachers").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    own = tmp_path / "run" / "student.ply"
+    for _ in range(2):
+        assert is_same(own, own)
+        assert is_same(tmp_path / "link" / "student.ply", own)
+        assert is_same(tmp_path / "run" / "teachers" / ".." / "student.ply", own)
+        assert not is_same(tmp_path / "run" / "mine.ply", own)
+        own.touch()
+    own.unlink()
+    assert is_same(tmp_path / "run" / "Student.ply", own), "where letter case counts it would be another"

@@ -224,6 +224,19 @@ def test_a_start_that_comes_to_nothing_leaves_all_as_it_was(worker: FakeWorker, 
     assert studio.state.run == (tmp_path / "asked", recipe("preview")), "it has begun"
 
 
+def test_a_folder_asked_for_that_holds_another_run_is_asked_for_once(
+    worker: FakeWorker, tmp_path: Path
+) -> None:
+    studio = Studio(worker, tmp_path, tmp_path / "studio.json")
+    hear(studio, worker, scene())
+    (tmp_path / "recipe.json").write_text("{}")
+    studio.start()
+    assert worker.sent[-1].directory == tmp_path  # pyright: ignore[reportAttributeAccessIssue] - a Start
+    hear(studio, worker, RunStateChanged("idle"), NotStarted())
+    studio.start()
+    assert worker.sent[-1].directory != tmp_path  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_what_is_measured_on_nothing_is_not_shown(opened: Studio, worker: FakeWorker) -> None:
     stage = plan(recipe("preview"), 3)[0]
     hear(opened, worker, Progressed(StageFinished(stage, {"psnr": None}, False)))

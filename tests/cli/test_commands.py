@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 
 from gaussians.cli import main
+from gaussians.cli.evaluate import trained_views
 from gaussians.distill.presets import recipe
 from gaussians.io import read_splat, write_splat
 from gaussians.scene import SceneOptions, load_scene
 from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.models import open_models
 from tests.cli.scenes import SIZE, gaussians, picture, ring, write_run, write_scene
 
 BAD_INPUT = 2
@@ -91,6 +93,20 @@ def test_eval_tells_views_that_the_run_was_trained_on(
     assert main(["eval", str(folder / "run"), "--json", str(json_file)]) == 0
     assert json.loads(json_file.read_text())["scene"]["trained_on"] == 0
     assert "3 held-out views" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_photos_of_another_place_by_the_same_names_were_not_trained_on(folder: Path) -> None:
+    scene = load_scene(folder / "scene", SceneOptions(random_points=20))
+    models, names = open_models(folder / "run"), [view.name for view in scene.test]
+    run = RunDirectory(folder / "run")
+    known = {name: tuple(view.camera.centre) for name, view in zip(names, scene.test, strict=True)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunDirectory, "trained_views", lambda _: known)
+        assert trained_views(models, scene) == names
+        elsewhere = {name: (x + scene.extent, y, z) for name, (x, y, z) in known.items()}
+        patch.setattr(RunDirectory, "trained_views", lambda _: elsewhere)
+        assert trained_views(models, scene) == []
+    assert set(run.trained_views()).isdisjoint(names)
 
 
 def test_eval_of_a_run_that_holds_views_out_needs_no_flags(

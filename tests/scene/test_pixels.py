@@ -171,6 +171,7 @@ def test_noise_in_a_black_jpeg_mask_is_no_label(tmp_path: Path) -> None:
     ("palette", "counts"),
     [
         ([0, 0, 0, 128, 0, 0, 0, 128, 0], [0, 255, 255]),  # as segmentation programs colour their labels
+        ([255, 254, 255, 0, 0, 0, 128, 0, 0], [255, 0, 255]),  # as Pillow makes one: the brightest first
         ([255, 255, 255, 0, 0, 0, 99, 99, 99], [255, 0, 99]),  # a grey image that was made small
     ],
 )

@@ -30,6 +30,7 @@ from tests.session import tiny
 
 MODELS = ("vanilla", "perturbed", "dropout", "ensemble", "student")
 SCENE = tiny.scene()
+CPU = torch.device("cpu")
 
 
 def begin(path: Path, recipe: Recipe) -> Run:
@@ -298,6 +299,28 @@ def test_recipe_file_says_how_to_repeat_the_run(finished: Path):
     document = json.loads((finished / "recipe.json").read_text())
     assert document["versions"]["torch"] == torch.__version__.split("+")[0] or document["versions"]["torch"]
     assert document["seed"] == 3
+
+
+def test_a_run_does_not_go_on_on_other_photos(tmp_path: Path):
+    """With one missing, others would be held out: some that it has trained on."""
+    next(begin(tmp_path, tiny.recipe()).events())
+    first, *others = SCENE.train
+    run = Run(RunDirectory(tmp_path), dataclasses.replace(SCENE, train=tuple(others)), tiny.recipe(), CPU)
+    with pytest.raises(RunError, match=f"{first.name} was trained on, and isn't now"):
+        next(run.events())
+    more = dataclasses.replace(SCENE.test[0], name="new.png")
+    run = Run(
+        RunDirectory(tmp_path), dataclasses.replace(SCENE, train=(*SCENE.train, more)), tiny.recipe(), CPU
+    )
+    with pytest.raises(RunError, match=r"new\.png was not trained on, and is now"):
+        next(run.events())
+    next(begin(tmp_path, tiny.recipe()).events())
+
+
+def test_a_drive_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    with pytest.raises(RunError, match="its drive or share isn't there"):
+        RunDirectory(tmp_path / "run").check_unused()
 
 
 def test_two_processes_cannot_train_one_run(tmp_path: Path):
