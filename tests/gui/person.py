@@ -31,6 +31,13 @@ class Person(VirtualUser):
             self.screenshot("failure")
             raise
 
+    def hold(self, key: str, seconds: float = 1.0) -> None:
+        """Keep a key down for so long that the system repeats it."""
+        self.do("keydown", key)
+        time.sleep(seconds)
+        self.do("keyup", key)
+        time.sleep(0.3)
+
     def screenshot(self, name: str) -> np.ndarray:
         """[H, W, 3] uint8: the whole display; kept as NAME.png."""
         command = ["import", "-window", "root", "png:-"]
