@@ -9,16 +9,15 @@ from app.comparison import Comparison
 from app.flip_view import FlipView
 from app.form import RecipeForm
 from app.layout import Layout
+from app.opening import NotOpenedError, opening
 from app.orbit import OrbitControl, outside
-from app.paths import expanded, is_there
+from app.paths import is_there
 from app.settings import load_settings, settings_file
 from app.state import COMPARE, DISAGREEMENT, PHOTO, StudioState
 from app.worker_like import WorkerLike
-from gaussians.camera import Camera
 from gaussians.cli.distill import DEMO, free_directory
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
-from gaussians.scene import SceneOptions
-from gaussians.session.directory import RECIPE_FILE, RunDirectory
+from gaussians.session.directory import RECIPE_FILE
 from gaussians.session.flip_process import FlipMaps
 from gaussians.session.messages import (
     ELLIPSOIDS,
@@ -29,9 +28,6 @@ from gaussians.session.messages import (
     Frame,
     Look,
     NotStarted,
-    OpenRun,
-    OpenScene,
-    OpenSplat,
     Quit,
     QuitFailed,
     RunStateChanged,
@@ -86,18 +82,11 @@ class Studio:
         if self._is_lost():
             return
         self.state.version += 1
-        path = expanded(path)
         try:
-            path = path.resolve()
-            command = _opening(path)
-        except OSError as error:
-            advice = "Mend that, or open something else; what was open stays."
-            self.state.failures.append(Failed(f"{path}: {error.strerror or error}.", advice))
-            return
-        if command is None:
-            self.settings.recent = [other for other in self.settings.recent if other != path]
-            advice = "It may have been moved; open it by its new place."
-            self.state.failures.append(Failed(f"{path}: no such file or folder.", advice))
+            command = opening(path)
+        except NotOpenedError as error:
+            self.settings.recent = [other for other in self.settings.recent if other != error.gone]
+            self.state.failures.append(error.failed)
             return
         self.state.opening, self.state.cancelling = True, False
         self.worker.send(command)
@@ -177,7 +166,7 @@ class Studio:
             return
         cell = next(iter(places.values()))
         camera = control.camera(int(cell.width), int(cell.height))
-        key = (_key(camera), views, control.dataset, moving)
+        key = (camera.key, views, control.dataset, moving)
         if key != self._asked and cell.width >= 16 and cell.height >= 16:
             self._asked = key
             self.worker.send(Look(camera, views, control.dataset, moving))
@@ -305,16 +294,3 @@ class Studio:
                     model = f"history:{self.past}"
                 views.append(View(name, model, style))
         return tuple(views)
-
-
-def _opening(path: Path) -> OpenRun | OpenScene | OpenSplat | None:
-    """What opens a path; None: nothing is there. Raises OSError: it can't be looked at."""
-    if RunDirectory(path).exists:
-        return OpenRun(path)
-    if path.is_dir():
-        return OpenScene(path, SceneOptions())
-    return OpenSplat(path) if path.is_file() else None
-
-
-def _key(camera: Camera) -> tuple:
-    return camera.viewmat.tobytes(), camera.K.tobytes(), camera.width, camera.height

@@ -1,5 +1,6 @@
 """A pinhole camera: where it is, what it sees, how many pixels."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,11 @@ class Camera:
     def up(self) -> np.ndarray:
         """[3] unit direction of the image's upward edge in world coordinates."""
         return -self.viewmat[1, :3]
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for equal cameras, which NumPy's arrays don't tell by themselves."""
+        return self.viewmat.tobytes(), self.K.tobytes(), self.width, self.height
 
     def resized(self, width: int, height: int) -> "Camera":
         """The same camera with another pixel grid over the same image plane (exact, per axis)."""

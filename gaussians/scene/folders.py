@@ -1,5 +1,6 @@
 """Where a scene's images lie, and which of several sizes of them to read."""
 
+import functools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,15 +31,20 @@ class ImageFolder:
             if is_image(name):
                 self._by_name[name] = path
                 self._by_stem.setdefault(stem_of(name), path)
-        self._by_letters: dict[str, Path] = {}
-        for names in (self._by_name, self._by_stem):
-            for name, path in names.items():
-                self._by_letters.setdefault(_letters(name), path)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All images, posix, relative to the folder, sorted."""
         return tuple(self._by_name)
+
+    @functools.cached_property
+    def _by_letters(self) -> dict[str, Path]:
+        """By names and stems however they are spelt; made when a name as it is was not found."""
+        by_letters: dict[str, Path] = {}
+        for names in (self._by_name, self._by_stem):
+            for name, path in names.items():
+                by_letters.setdefault(_letters(name), path)
+        return by_letters
 
     def find(self, name: str) -> Path | None:
         """The image of that name, or of that name with another suffix, or None."""

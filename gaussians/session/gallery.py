@@ -226,7 +226,7 @@ class Gallery:
 
     def _render(self, model: str, camera: Camera, sitting: Sitting) -> Tensor:
         """[H, W, 3]; kept for the next one who wants the same, as the ensemble does of each teacher."""
-        key = (self.version(model, None), _identity(camera))
+        key = (self.version(model, None), camera.key)
         known = self._renders.get(model)
         if known is not None and known[0] == key:
             return known[1]
@@ -251,7 +251,7 @@ class Gallery:
         view = self._views.get(dataset or "")
         if view is None or not sees_photo(view, camera):
             return None
-        key = (view.name, _identity(camera))
+        key = (view.name, camera.key)
         if self._photo is None or self._photo[0] != key:
             self._photo = (key, PlacedPhoto(view, camera, self._background))
         return self._photo[1]
@@ -264,10 +264,6 @@ def checked_weights(weights: Mapping[str, float]) -> dict[str, float]:
     except RecipeError as error:
         raise RecipeError(f"{error}. The weights stay as they were") from error
     return dict(weights)
-
-
-def _identity(camera: Camera) -> Hashable:
-    return (camera.width, camera.height, camera.viewmat.tobytes(), camera.K.tobytes())
 
 
 def _bytes(pixels: np.ndarray) -> np.ndarray:

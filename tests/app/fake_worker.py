@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.studio import Studio
 from gaussians.camera import Camera
 from gaussians.session.messages import Command, Frame, Report, SceneOpened
+
+COUNTS = {"photo": 0, "vanilla": 100, "dropout": 90, "ensemble": 190, "student": 12, "disagreement": 190}
 
 
 class FakeWorker:
@@ -57,3 +60,8 @@ def scene(path: Path = Path("/scenes/garden"), **more: object) -> SceneOpened:
         "models": ("photo",),
     }
     return SceneOpened(**{**given, **more})
+
+
+def hear(studio: Studio, worker: FakeWorker, *reports: object) -> None:
+    worker.says.extend(reports)  # pyright: ignore[reportArgumentType] - reports, as the caller knows
+    studio.take_reports()

@@ -180,6 +180,23 @@ def the_student_is_exported(person: Person, folder: Path) -> None:
     person.wait("that it was read back", lambda known: known["exported"] == str(path), PATIENCE)
     person.screenshot("11 exported")
     assert len(read_splat(path)) == count
+
+    def written(file: Path) -> int:
+        return file.stat().st_mtime_ns
+
+    first, own = written(path), folder / "run" / "student.ply"
+    person.press("Return")
+    person.screenshot("11 it is there already")
+    assert written(path) == first, "it asks before"
+    person.press("Return")
+    person.wait("another", lambda _: written(path) != first, PATIENCE)
+    before = written(own)
+    person.click("export name")
+    person.type("student")
+    for _ in range(2):
+        person.press("Return")
+    person.screenshot("11 the run's own file")
+    assert written(own) == before
     person.click("export close")
 
 

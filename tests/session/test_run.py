@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import pytest
 import torch
@@ -30,7 +29,6 @@ from tests.session import tiny
 
 MODELS = ("vanilla", "perturbed", "dropout", "ensemble", "student")
 SCENE = tiny.scene()
-CPU = torch.device("cpu")
 
 
 def begin(path: Path, recipe: Recipe) -> Run:
@@ -299,48 +297,6 @@ def test_recipe_file_says_how_to_repeat_the_run(finished: Path):
     document = json.loads((finished / "recipe.json").read_text())
     assert document["versions"]["torch"] == torch.__version__.split("+")[0] or document["versions"]["torch"]
     assert document["seed"] == 3
-
-
-def test_a_run_does_not_go_on_on_other_photos(tmp_path: Path):
-    """With one missing, others would be held out: some that it has trained on."""
-    next(begin(tmp_path, tiny.recipe()).events())
-    first, *others = SCENE.train
-    run = Run(RunDirectory(tmp_path), dataclasses.replace(SCENE, train=tuple(others)), tiny.recipe(), CPU)
-    with pytest.raises(RunError, match=f"{first.name} was trained on, and isn't now"):
-        next(run.events())
-    more = dataclasses.replace(SCENE.test[0], name="new.png")
-    run = Run(
-        RunDirectory(tmp_path), dataclasses.replace(SCENE, train=(*SCENE.train, more)), tiny.recipe(), CPU
-    )
-    with pytest.raises(RunError, match=r"new\.png was not trained on, and is now"):
-        next(run.events())
-    next(begin(tmp_path, tiny.recipe()).events())
-
-
-def test_a_drive_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Path, "exists", lambda path: False)
-    with pytest.raises(RunError, match="its drive or share isn't there"):
-        RunDirectory(tmp_path / "run").check_unused()
-
-
-def test_two_processes_cannot_train_one_run(tmp_path: Path):
-    directory = RunDirectory(tmp_path)
-    directory.create(RunPlan(Path("tiny"), SceneOptions(), tiny.recipe(), "cpu"))
-    with (
-        directory.locked(),
-        pytest.raises(RunError, match="another process"),
-        RunDirectory(tmp_path).locked(),
-    ):
-        pass
-
-
-def test_a_folder_that_can_not_be_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(lock: filelock.BaseFileLock) -> None:
-        raise PermissionError(13, "Permission denied", lock.lock_file)
-
-    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
-    with pytest.raises(RunError, match=r"can't be written \(Permission denied\)"):
-        RunDirectory(tmp_path).locked().__enter__()
 
 
 def test_what_a_killed_process_left_half_written_goes_when_the_run_goes_on(finished: Path, tmp_path: Path):

@@ -26,6 +26,10 @@ from tests.session.studio import OPTIONS, in_stage, look, studio
 TEACHERS = ("vanilla", "perturbed", "dropout")
 
 
+def out_of_memory(*args: object, **kwargs: object) -> None:
+    raise MemoryError
+
+
 def test_vanished_images_are_named(scene_folder: Path, tmp_path: Path):
     broken = tmp_path / "scene"
     shutil.copytree(scene_folder, broken)
@@ -148,11 +152,8 @@ def test_a_run_that_is_saved_is_let_go_even_if_its_model_can_not_be_kept(
         desk.begin(scene_folder, tmp_path / "run")
         in_stage(desk, "vanilla")
 
-        def full(*args: object, **kwargs: object) -> None:
-            raise MemoryError
-
         with monkeypatch.context() as patch:
-            patch.setattr("gaussians.model.Gaussians.detached", full)
+            patch.setattr("gaussians.model.Gaussians.detached", out_of_memory)
             desk.send(Stop())
             assert "can't be shown" in desk.wait(Failed).what
             assert desk.state("idle", "paused") == "idle"
@@ -168,11 +169,8 @@ def test_a_start_that_fails_is_told_and_the_worker_hears_what_follows(
         desk.wait(SceneOpened)
         desk.state("finished")
 
-        def full(*args: object, **kwargs: object) -> None:
-            raise MemoryError
-
         with monkeypatch.context() as patch:
-            patch.setattr("gaussians.session.training.Gallery", full)
+            patch.setattr("gaussians.session.training.Gallery", out_of_memory)
             desk.send(Start(tmp_path / "new", tiny.recipe()))
             desk.wait(NotStarted)
             assert "Memory is full" in desk.wait(Failed).advice
