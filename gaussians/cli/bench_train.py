@@ -10,7 +10,8 @@ import torch
 from gaussians.cli.bench_gsplat import beside_gsplat
 from gaussians.cli.peaks import PARAMETER_BYTES, copy_ms, waiting
 from gaussians.distill.presets import recipe
-from gaussians.raster.cpu.functions import Bins, Harmonics, Project
+from gaussians.raster.cpu import stored
+from gaussians.raster.cpu.functions import Bins
 from gaussians.scene import Scene
 from gaussians.train import optimisation
 from gaussians.train.free_space import FreeSpace
@@ -25,10 +26,10 @@ WARM_UP, STEPS = 100, 200  # steps before the first measurement, and in each of 
 # The seams between the parts of a step. Where one lies within another, each has its own time only: forward is
 # what rasterizing takes beyond projection and binning.
 _SEAMS: tuple[tuple[Any, str, str], ...] = (
-    (Project, "forward", "projection"),
-    (Harmonics, "forward", "projection"),
+    (stored, "project_forward", "projection"),
+    (stored, "harmonics_forward", "projection"),
     (Bins, "of", "sort_and_binning"),
-    (optimisation, "rasterize", "forward"),
+    (optimisation, "rasterize_stored", "forward"),
     (PhotoObjective, "__call__", "loss"),
     (torch.Tensor, "backward", "backward"),
     (Parameters, "step", "optimizer"),

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from gaussians.errors import BackendUnavailableError
+from gaussians.model import Gaussians
 
 BACKENDS = ("cpu", "cuda", "reference")
 
-__all__ = ["BACKENDS", "blend_weights", "rasterize", "removal_effects"]
+__all__ = ["BACKENDS", "blend_weights", "rasterize", "rasterize_stored", "removal_effects"]
 
 
 def rasterize(
@@ -82,6 +83,43 @@ def rasterize(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height,
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d, sh_degree=sh_degree,
         backgrounds=backgrounds, render_mode=render_mode, absgrad=absgrad, packed=packed, trusted=trusted,
+    )  # fmt: skip
+
+
+def rasterize_stored(
+    gaussians: Gaussians,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    sh_degree: int,
+    backgrounds: Tensor,
+    absgrad: bool = False,
+    trusted: bool = False,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """`rasterize` Gaussians as they are stored and trained, into one camera: what a training step does.
+
+    The same image and gradients, to the bit; on the CPU as one node of autograd, in less time. There
+    meta["means2d"] is a leaf, whose gradient is there after each backward pass.
+
+    Args and errors: as for `rasterize`, of one camera, and:
+        gaussians: whose coefficients beyond the constant get no gradient where sh_degree is 0.
+        trusted: that shapes fit is known, too.
+    """
+    renderer = _backend(backend, gaussians.means)
+    settings = {"sh_degree": sh_degree, "backgrounds": backgrounds, "absgrad": absgrad, "trusted": trusted}
+    if hasattr(renderer, "rasterize_stored"):
+        rendered = renderer.rasterize_stored(
+            **gaussians.tensors(), viewmats=viewmats, Ks=Ks, width=width, height=height, **settings
+        )
+        if rendered is not None:
+            return rendered
+    colors = gaussians.sh0 if sh_degree == 0 else (gaussians.sh0, gaussians.shN)
+    return renderer.rasterize(
+        gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, colors, viewmats, Ks, width,
+        height, **settings,
     )  # fmt: skip
 
 

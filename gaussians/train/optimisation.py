@@ -17,7 +17,7 @@ from gaussians.camera import Camera
 from gaussians.errors import SplatError, TrainingError
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
-from gaussians.raster import rasterize
+from gaussians.raster import rasterize, rasterize_stored
 from gaussians.raster.checks import FiniteCheck
 from gaussians.scene.types import View
 from gaussians.train.average import WeightAverage
@@ -265,27 +265,33 @@ class Optimisation:
     ) -> Rendered:
         if len(gaussians) == 0:
             raise TrainingError(f"{self._where}: no Gaussian is left; prune less")
-        opacities, background = gaussians.opacities, None
-        if self._variation is not None and generator is not None:
-            opacities = self._variation.opacities(opacities, self.step, generator)
+        opacities, background = None, None
+        if generator is not None and self._variation is not None and self._variation.disturbs(self.step):
+            opacities = self._variation.opacities(gaussians.opacities, self.step, generator)
         if self.recipe.random_background:
             background = torch.rand(3, generator=generator, device=self.device)
         degree = active_sh_degree(self.recipe, self.step)
         binning = self._cameras.factor(view, self.step)
+        settings = {
+            **self._cameras.tensors(view, binning),
+            "sh_degree": degree,
+            "backgrounds": (self._background if background is None else background)[None],
+            "absgrad": self._absgrad,
+            "trusted": not looks,
+            "backend": self._backend,
+        }
         try:
-            image, alpha, meta = rasterize(
-                gaussians.means,
-                gaussians.quats,
-                gaussians.scales,
-                opacities,
-                gaussians.sh0 if degree == 0 else (gaussians.sh0, gaussians.shN),
-                **self._cameras.tensors(view, binning),
-                sh_degree=degree,
-                backgrounds=(self._background if background is None else background)[None],
-                absgrad=self._absgrad,
-                trusted=not looks,
-                backend=self._backend,
-            )
+            if opacities is None and self._batch.size == 1:
+                image, alpha, meta = rasterize_stored(gaussians, **settings)
+            else:
+                image, alpha, meta = rasterize(
+                    gaussians.means,
+                    gaussians.quats,
+                    gaussians.scales,
+                    gaussians.opacities if opacities is None else opacities,
+                    gaussians.sh0 if degree == 0 else (gaussians.sh0, gaussians.shN),
+                    **settings,
+                )
         except SplatError as error:
             raise TrainingError(f"{self._where}: {error}") from error
         return Rendered(image.squeeze(0), alpha[0, :, :, 0], background, meta, binning)

@@ -70,6 +70,26 @@ def test_a_small_scene_is_recovered_and_a_view_never_seen_with_it(views: list[Vi
     assert stats[-1].count == len(training) > 200
 
 
+@pytest.mark.parametrize("absgrad", [False, True])
+def test_steps_in_one_node_are_those_of_activated_parameters(
+    views: list[View], monkeypatch: pytest.MonkeyPatch, absgrad: bool
+):
+    recipe = dataclasses.replace(QUICK, densify=dataclasses.replace(QUICK.densify, absgrad=absgrad))
+
+    def activated(gaussians: Gaussians, *, sh_degree: int, **settings: Any) -> Any:
+        colors = gaussians.sh0 if sh_degree == 0 else (gaussians.sh0, gaussians.shN)
+        means, quats, scales = gaussians.means, gaussians.quats, gaussians.scales
+        return rasterize(means, quats, scales, gaussians.opacities, colors, sh_degree=sh_degree, **settings)
+
+    ours = _start(views, recipe)
+    _run(ours)
+    monkeypatch.setattr("gaussians.train.optimisation.rasterize_stored", activated)
+    theirs = _start(views, recipe)
+    _run(theirs)
+    assert len(ours) != 100
+    assert _states_equal(ours.state_dict(), theirs.state_dict())
+
+
 def test_every_view_is_trained_on_once_an_epoch(views: list[View]):
     seen = [stats.view for stats in _run(_start(views), 26)]
     assert sorted(seen[:13]) == sorted(seen[13:]) == list(range(13))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gaussians.kernels import workers
-from gaussians.raster.checks import check_inputs, check_pixel_weights
+from gaussians.raster.checks import FiniteCheck, check_inputs, check_pixel_weights
 from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN, TILE_SIZE
 from gaussians.raster.cpu.blend import backward_kernel, forward_kernel
 from gaussians.raster.cpu.by_gaussian import gather
@@ -25,6 +25,7 @@ from gaussians.raster.cpu.functions import (
     empty_moments,
     packed_rows,
 )
+from gaussians.raster.cpu.stored import FEWEST, Shot, Stored, seen_by
 
 MAX_CHANNELS = 4  # blended in one pass; more take more passes
 
@@ -91,6 +92,46 @@ def rasterize(
         depth = render[..., -1:] / alphas.clamp(min=EXPECTED_DEPTH_ALPHA_MIN)
         render = torch.cat([render[..., :-1], depth], dim=-1)
     return render, alphas, _meta(means2d, conics, depths, radii, view_opacities, width, height)
+
+
+def rasterize_stored(
+    means: Tensor,
+    quats: Tensor,
+    log_scales: Tensor,
+    logit_opacities: Tensor,
+    sh0: Tensor,
+    shN: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    sh_degree: int,
+    backgrounds: Tensor,
+    absgrad: bool = False,
+    trusted: bool = False,
+) -> tuple[Tensor, Tensor, dict[str, Any]] | None:
+    """See `gaussians.raster.rasterize_stored`; None for what only `rasterize` takes, as few Gaussians."""
+    if not trusted:
+        # Of values, those of the Gaussians are looked at when they are activated.
+        check_inputs(
+            means, quats, log_scales, logit_opacities, (sh0, shN), viewmats, Ks, width, height,
+            sh_degree=sh_degree, backgrounds=backgrounds, trusted=True,
+        )  # fmt: skip
+        FiniteCheck({"viewmats": viewmats, "Ks": Ks, "backgrounds": backgrounds}).finish()
+    parameters, n = (means, quats, log_scales, logit_opacities, sh0, shN), len(means)
+    if n < FEWEST or len(viewmats) != 1 or not all(tensor.is_contiguous() for tensor in parameters):
+        return None
+    means2d, conics, depths, opacities = (torch.empty(1, n, *last) for last in ((2,), (3,), (), ()))
+    radii = torch.empty(1, n, 2, dtype=torch.int32)
+    shot = Shot(
+        *seen_by(viewmats, Ks, width, height), array(backgrounds[0]), (width, height), sh_degree, absgrad,
+        trusted, means2d, conics, depths, radii, opacities,
+    )  # fmt: skip
+    image, alpha = Stored.apply(*parameters, shot)  # pyright: ignore[reportGeneralTypeIssues] - as above
+    if image.requires_grad:
+        means2d.requires_grad_()
+    return image, alpha, _meta(means2d, conics, depths, radii, opacities, width, height)
 
 
 def _channels(
@@ -234,8 +275,9 @@ def _drawn(
     image, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
     last = np.empty((height, width), np.int32)
     # What `gather` also adds up, and nobody asked for, goes to `unused`.
-    unused = [np.zeros((n, 2), np.float32), np.zeros((n, 3), np.float32), np.zeros(n, np.float32)]
+    unused = [np.empty((n, 2), np.float32), np.empty((n, 3), np.float32), np.empty(n, np.float32)]
     drawn, weights = np.zeros((n, 2), np.float32), np.zeros((n, 3), np.float32)
+    of_camera = np.empty_like(drawn), np.empty_like(weights)
     for c in range(len(backgrounds)):
         if pixel_weights is not None:
             np.negative(array(pixel_weights[c]), out=counted)
@@ -252,10 +294,12 @@ def _drawn(
         backward_kernel(3, "drawn")(*tiling, last, *light, behind, counted, bins.slots, moments)
         gather(
             bins.visible, bins.offsets, moments, workers(), conics[c], opacity,
-            unused[0], drawn, unused[1], unused[2], weights,
+            unused[0], of_camera[0], unused[1], unused[2], of_camera[1],
         )  # fmt: skip
+        drawn += of_camera[0]
+        weights += of_camera[1]
     weight, count, effect = (torch.from_numpy(sums.copy()) for sums in (weights[:, 0], *drawn.T))
     return weight, count, effect
 
 
-__all__ = ["blend_weights", "rasterize", "removal_effects", "workers"]
+__all__ = ["blend_weights", "rasterize", "rasterize_stored", "removal_effects", "workers"]

@@ -31,7 +31,7 @@ from gaussians.raster.cpu.layout import (
 )
 
 F32 = np.float32
-HALF = F32(0.5)
+ZERO, HALF, ONE = F32(0.0), F32(0.5), F32(1.0)
 LOG2E = F32(1.4426950408889634)
 
 
@@ -63,24 +63,59 @@ def gather(
     Args:
         visible [V], offsets [V + 1]: from binning. moments [M, 16]: from the backward pass.
         conics [N, 3], opacities [N].
-        v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: added to. `extra`
-            gets the sums of EXTRA_X and EXTRA_Y, raw; an `extra` without rows gets nothing.
+        v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: written, zero where
+            nothing is visible. `extra` gets the sums of EXTRA_X and EXTRA_Y, raw; without rows, nothing.
     """
     channels, count = v_colors.shape[1], visible.shape[0]
     for worker in numba.prange(n_workers):
         total = aligned_floats(MOMENTS)
-        for v in range(count * worker // n_workers, count * (worker + 1) // n_workers):
+        begin, end = count * worker // n_workers, count * (worker + 1) // n_workers
+        row = visible[begin - 1] + 1 if begin > 0 else 0
+        for v in range(begin, end):
             n = visible[v]
+            for hidden in range(row, n):
+                _clear(hidden, v_means2d, extra, v_conics, v_opacities, v_colors)
+            row = n + 1
             sum_rows(moments, offsets[v], offsets[v + 1], total)
             a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
-            v_means2d[n, 0] += a * total[SX] + b * total[SY]
-            v_means2d[n, 1] += b * total[SX] + c * total[SY]
+            v_means2d[n, 0] = a * total[SX] + b * total[SY]
+            v_means2d[n, 1] = b * total[SX] + c * total[SY]
             if extra.shape[0] > 0:
-                extra[n, 0] += total[EXTRA_X]
-                extra[n, 1] += total[EXTRA_Y]
-            v_conics[n, 0] -= HALF * total[SXX]
-            v_conics[n, 1] -= total[SXY]
-            v_conics[n, 2] -= HALF * total[SYY]
-            v_opacities[n] += total[S0] / opacities[n]
+                extra[n, 0], extra[n, 1] = total[EXTRA_X], total[EXTRA_Y]
+            v_conics[n, 0] = -HALF * total[SXX]
+            v_conics[n, 1] = -total[SXY]
+            v_conics[n, 2] = -HALF * total[SYY]
+            v_opacities[n] = total[S0] / opacities[n]
             for channel in range(channels):
-                v_colors[n, channel] += total[V_COLOR + channel]
+                v_colors[n, channel] = total[V_COLOR + channel]
+        if worker == n_workers - 1:
+            for hidden in range(row, v_opacities.shape[0]):
+                _clear(hidden, v_means2d, extra, v_conics, v_opacities, v_colors)
+
+
+@numba.njit
+def _clear(n, v_means2d, extra, v_conics, v_opacities, v_colors):
+    """Let the gradients of an invisible Gaussian be zero."""
+    v_means2d[n, 0] = v_means2d[n, 1] = ZERO
+    if extra.shape[0] > 0:
+        extra[n, 0] = extra[n, 1] = ZERO
+    v_conics[n, 0] = v_conics[n, 1] = v_conics[n, 2] = ZERO
+    v_opacities[n] = ZERO
+    for channel in range(v_colors.shape[1]):
+        v_colors[n, channel] = ZERO
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)  # in this order of operations, which is PyTorch's
+def to_stored(scales, opacities, v_means_of_colors, v_means, v_scales, v_opacities):
+    """Turn gradients of activated values into those of what is stored, in place.
+
+    Args:
+        scales [N, 3]: e to the power of what is stored. opacities [N]: its sigmoid.
+        v_means_of_colors [N, 3]: by way of the colours, added to v_means [N, 3].
+        v_scales [N, 3], v_opacities [N]: become those of logarithm and logit.
+    """
+    for n in numba.prange(opacities.shape[0]):
+        for axis in range(3):
+            v_means[n, axis] += v_means_of_colors[n, axis]
+            v_scales[n, axis] *= scales[n, axis]
+        v_opacities[n] = v_opacities[n] * (ONE - opacities[n]) * opacities[n]

@@ -248,9 +248,9 @@ class Blend(torch.autograd.Function):
         conics, opacities, backgrounds, alpha = ctx.saved_tensors
         cameras, n = opacities.shape
         channels = v_image.shape[-1]
-        v_means2d, v_conics = torch.zeros(cameras, n, 2), torch.zeros(cameras, n, 3)
-        v_colors, v_opacities = torch.zeros(cameras, n, channels), torch.zeros(cameras, n)
-        extra = torch.zeros(cameras, n if ctx.absgrad else 0, 2)
+        v_means2d, v_conics = torch.empty(cameras, n, 2), torch.empty(cameras, n, 3)
+        v_colors, v_opacities = torch.empty(cameras, n, channels), torch.empty(cameras, n)
+        extra = torch.empty(cameras, n if ctx.absgrad else 0, 2)
         kernel = backward_kernel(channels, "absgrad" if ctx.absgrad else "")
         v_image_array, v_alpha_array = array(v_image), array(v_alpha[..., 0])
         for c, bin in enumerate(ctx.bins):
