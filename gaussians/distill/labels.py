@@ -1,5 +1,8 @@
 """Soft labels: what the teachers see together from training and unseen poses, rendered once and kept.
 
+Views and poses have one numbering: the training views, then the unseen poses. A student that looks at labels
+of unseen poses alone needs no others, and none are rendered.
+
 The teachers are frozen, so a label never changes and they may leave memory when all are rendered.
 Labels are stored with 8 bits a channel, as the photos are: the error is at most 0.5/255, and measured
 0.29/255 (58.9 dB) root mean square, far below what tells the teachers apart. float16 has at most 0.06/255
@@ -69,27 +72,33 @@ class Labels(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SoftLabels:
-    """The labels of all training views, then of all unseen poses; made by `render_labels`.
+    """The labels of all training views, if any student looks at them, then of all unseen poses.
+
+    Made by `render_labels`.
 
     Attributes:
         pixels: all labels' values one after the other, uint8 sRGB; in memory or mapped from a file.
         shapes: (height, width) of each view.
         disagreement: [V] float32, the weighted standard deviation of the teachers' values about their
             mean, averaged over the view's pixels and channels; in [0, 0.5]; 0 with one teacher.
+        first: number of the view or pose that the first label is of.
     """
 
     pixels: np.ndarray
     shapes: tuple[tuple[int, int], ...]
     disagreement: np.ndarray
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def image(self, view: int) -> Tensor:
         """[H, W, 3] uint8 on the CPU, the label of a training view or unseen pose by its index."""
-        start, end = self._bounds[view : view + 2]
+        place = view - self.first
+        assert place >= 0, "no label was wanted of this view"
+        start, end = self._bounds[place : place + 2]
         stored = np.array(self.pixels[start:end])  # a copy, as the map cannot be written
-        return torch.from_numpy(stored).reshape(*self.shapes[view], 3)
+        return torch.from_numpy(stored).reshape(*self.shapes[place], 3)
 
     @functools.cached_property
     def _bounds(self) -> list[int]:
@@ -109,6 +118,7 @@ def render_labels(
     folder: Path,
     memory_mb: float,
     blending: Blending = MEAN,
+    first: int = 0,
 ) -> Generator[int, None, SoftLabels]:
     """Render the label of every camera, yielding the number of finished ones after each.
 
@@ -119,11 +129,12 @@ def render_labels(
     Args:
         teachers: by name.
         weights: of each teacher in the mean; they are normalised, and 0 leaves a teacher out.
-        cameras: of the training views, in their order.
+        cameras: of the training views and unseen poses that labels are wanted of, in their order.
         background: RGB in [0, 1].
         folder: for the file.
         memory_mb: largest size kept in memory.
         blending: of the renders.
+        first: number of the view or pose that the first camera is of.
 
     Raises:
         RecipeError: weights that are negative or not finite, or no teacher left.
@@ -133,7 +144,7 @@ def render_labels(
     taking_part = {name: gaussians for name, gaussians in teachers.items() if name in shares}
     shapes = tuple((camera.height, camera.width) for camera in cameras)
     size = sum(3 * height * width for height, width in shapes)
-    rendered = _render_all(taking_part, shares, cameras, background, blending)
+    rendered = _render_all(taking_part, shares, cameras, background, blending, first)
     if size <= memory_mb * 1e6:
         pixels, disagreement = np.empty(size, np.uint8), np.empty(len(cameras), np.float32)
         end = 0
@@ -141,14 +152,14 @@ def render_labels(
             start, end = end, end + label.size
             pixels[start:end], disagreement[done] = label.ravel(), spread
             yield done + 1
-        return SoftLabels(pixels, shapes, disagreement)
+        return SoftLabels(pixels, shapes, disagreement, first)
     path = folder / f"{_key(taking_part, shares, cameras, background, blending)}{_SUFFIX}"
     if not path.is_file() or path.stat().st_size != size + 4 * len(cameras):
         yield from _write(path, rendered)
     _remove_others(path)
     # Mapped for reading only: to write through a map on a full disk kills the process.
     disagreement = np.fromfile(path, np.float32, offset=size)
-    return SoftLabels(np.memmap(path, np.uint8, "r", shape=(size,)), shapes, disagreement)
+    return SoftLabels(np.memmap(path, np.uint8, "r", shape=(size,)), shapes, disagreement, first)
 
 
 def label_shares(weights: Mapping[str, float]) -> dict[str, float]:
@@ -172,8 +183,9 @@ def _render_all(
     cameras: Sequence[Camera],
     background: Sequence[float],
     blending: Blending,
+    first: int,
 ) -> Iterator[tuple[np.ndarray, float]]:
-    for view, camera in enumerate(cameras):
+    for view, camera in enumerate(cameras, start=first):
         yield render_label(teachers, shares, camera, background, blending, view)
 
 

@@ -86,7 +86,12 @@ def plan(recipe: Recipe, views: int, given: Sequence[str] = ()) -> tuple[Stage, 
 def label_count(recipe: Recipe, views: int) -> int:
     """How many labels a run with so many training views renders."""
     poses = recipe.student.poses
-    return views + (poses.count if poses.share > 0 else 0)
+    return views - first_label(recipe, views) + (poses.count if poses.share > 0 else 0)
+
+
+def first_label(recipe: Recipe, views: int) -> int:
+    """The number of the first view or pose that has a label: a student may look at those of poses alone."""
+    return views if recipe.student.label_weight == 0 and recipe.student.poses.share > 0 else 0
 
 
 def waves(stages: Sequence[Stage], recipe: Recipe) -> list[list[Stage]]:
@@ -107,9 +112,14 @@ def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:
 
 
 def label_cameras(scene: Scene, recipe: Recipe) -> list[Camera]:
-    """Where labels are rendered from: the training views, then the unseen poses, if the student has any."""
+    """Where labels are rendered from, as far as the student looks at them: training views, unseen poses."""
     cameras = [view.camera for view in scene.train]
-    return cameras + unseen_poses(cameras, recipe.student.poses, recipe.seed)
+    return (cameras + _poses(scene, recipe))[first_label(recipe, len(cameras)) :]
+
+
+def _poses(scene: Scene, recipe: Recipe) -> list[Camera]:
+    """The unseen poses, if the student has any."""
+    return unseen_poses([view.camera for view in scene.train], recipe.student.poses, recipe.seed)
 
 
 def blending(scene: Scene, recipe: Recipe) -> Blending:
@@ -270,7 +280,7 @@ def student_optimisation(
         weights = vanilla.opacities if student.structure.by_opacity else None
         settings = student.structure
         structure = structural_loss(settings.kind, vanilla.means.to(device), settings.grid, weights)
-    further = label_cameras(scene, recipe)[len(scene.train) :]
+    further = _poses(scene, recipe)
     return Optimisation(
         start,
         scene.train,

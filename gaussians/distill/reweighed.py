@@ -73,6 +73,11 @@ class ReweighedLabels:
                 self._teachers[name] = self._teacher(name)
         teachers = {name: self._teachers[name] for name in self._shares}
         pixels, _ = render_label(
-            teachers, self._shares, self._cameras[view], self._background, self._blending, view
+            teachers,
+            self._shares,
+            self._cameras[view - self._labels.first],
+            self._background,
+            self._blending,
+            view,
         )
         return torch.from_numpy(pixels)

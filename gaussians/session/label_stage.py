@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 from gaussians.distill.labels import SoftLabels, render_labels
-from gaussians.distill.pipeline import Stage, blending, label_cameras
+from gaussians.distill.pipeline import Stage, blending, first_label, label_cameras
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
 from gaussians.model import Gaussians
@@ -23,7 +23,7 @@ def labels_of(
     folder: Path,
     clock: StageClock,
 ) -> Generator[StepDone, None, SoftLabels]:
-    """Render the label of every training view and unseen pose. Raises as `render_labels` does."""
+    """Render every label that the student looks at. Raises as `render_labels` does."""
     rendering = render_labels(
         teachers,
         weights,
@@ -32,6 +32,7 @@ def labels_of(
         folder,
         recipe.labels.memory_mb,
         blending(scene, recipe),
+        first_label(recipe, len(scene.train)),
     )
     count = sum(len(teacher) for teacher in teachers.values())
     while True:
