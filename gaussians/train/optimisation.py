@@ -197,12 +197,14 @@ class Optimisation:
         batch, step = self._batch, self.step
         rates = learning_rates(self.recipe.rates, self._extent, step, self.recipe.steps)
         generators = {place: batch.generator(place, step, self.device) for place in batch.mine if self._draws}
-        passes = self._repeated(batch.view(0, step), rates, logs)
+        view = batch.view(0, step)
+        passes = self._repeated(view, rates, logs)
         repeats = passes is not None
         if passes is None:
             looks = logs or (step + 1) % LOOKS_EVERY == 0
             passes = [
-                self._pass(batch.view(place, step), generators.get(place), looks) for place in batch.mine
+                self._pass(batch.view(place, step) if place else view, generators.get(place), looks)
+                for place in batch.mine
             ]
         meta = batch.together(passes, self._parameters, self._absgrad)
         values = self._finite(batch.means(passes)) if logs else None
@@ -220,7 +222,7 @@ class Optimisation:
         if self._free is not None and is_due(step + 1, self.recipe.steps):
             self._clear(self._free)
         self.step += 1
-        return StepStats(self.step, batch.view(0, step), values, len(self), time.perf_counter() - began)
+        return StepStats(self.step, view, values, len(self), time.perf_counter() - began)
 
     def _repeated(self, view: int, rates: Mapping[str, float], logs: bool) -> list[Pass] | None:
         """The step's pass by a recording, with Adam's step; None where it is not to be had so."""
