@@ -9,7 +9,7 @@ from app.containers import inside
 from app.studio import Studio
 from app.theme import Look
 from app.thumbnails import Thumbnails, nearest_rows
-from gaussians.session.messages import SceneOpened
+from gaussians.session.messages.reports import SceneOpened
 
 WIDTH = 92  # px of a thumbnail at scale 1
 _NONE = "no thumbnail"  # the texture of those that are not ready

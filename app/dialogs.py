@@ -13,7 +13,7 @@ from app.open_dialog import OpenDialog
 from app.settings import SCALES, fitting_scale
 from app.studio import Studio
 from app.theme import Look
-from gaussians.session.messages import Failed
+from gaussians.session.messages.reports import Failed
 
 SHORTCUTS = (
     ("Drag, left button", "Orbit"),

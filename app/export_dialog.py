@@ -14,7 +14,8 @@ from app.theme import Look
 from gaussians.distill.pipeline import STUDENT
 from gaussians.io import splat_bytes, writable_suffixes
 from gaussians.session.directory import RunDirectory
-from gaussians.session.messages import Export, Exported
+from gaussians.session.messages.commands import Export
+from gaussians.session.messages.reports import Exported
 
 
 class ExportDialog:

@@ -1,7 +1,7 @@
 """The FLIP map of the two images that are compared, while the camera rests."""
 
 from gaussians.session.flip_process import FlipMap, FlipMaps
-from gaussians.session.messages import Frame
+from gaussians.session.messages.frame import Frame
 
 
 class FlipView:

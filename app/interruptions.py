@@ -9,7 +9,7 @@ from app.containers import inside
 from app.dialogs import Dialogs
 from app.studio import Studio
 from app.theme import Look
-from gaussians.session.messages import Failed
+from gaussians.session.messages.reports import Failed
 
 PATIENCE = 10.0  # seconds of saving, after which one may close without
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from app.paths import expanded
 from gaussians.scene import SceneOptions
 from gaussians.session.directory import RunDirectory
-from gaussians.session.messages import Failed, OpenRun, OpenScene, OpenSplat
+from gaussians.session.messages.commands import OpenRun, OpenScene, OpenSplat
+from gaussians.session.messages.reports import Failed
 
 
 class NotOpenedError(Exception):

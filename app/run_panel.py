@@ -11,7 +11,7 @@ from app.keys import calling
 from app.studio import Studio
 from app.theme import Look
 from gaussians.distill.pipeline import STUDENT
-from gaussians.session.messages import Continue, Pause, Step, Stop
+from gaussians.session.messages.commands import Continue, Pause, Step, Stop
 
 STAGES = {
     "trunk": "Common start",

@@ -10,7 +10,7 @@ from app.progress import RunProgress
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT, plan
 from gaussians.distill.recipe import Recipe
 from gaussians.session.events import RunFinished, StageFinished, StepDone
-from gaussians.session.messages import (
+from gaussians.session.messages.reports import (
     EllipsoidsUnavailable,
     Exported,
     Failed,

@@ -19,22 +19,15 @@ from gaussians.cli.distill import DEMO, free_directory
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.session.directory import RECIPE_FILE
 from gaussians.session.flip_process import FlipMaps
-from gaussians.session.messages import (
-    ELLIPSOIDS,
-    IMAGE,
-    CancelLoading,
+from gaussians.session.messages.commands import CancelLoading, Look, Quit, SetPreviewShare, Start, View
+from gaussians.session.messages.frame import ELLIPSOIDS, IMAGE, Frame
+from gaussians.session.messages.reports import (
     EllipsoidsUnavailable,
     Failed,
-    Frame,
-    Look,
     NotStarted,
-    Quit,
     QuitFailed,
     RunStateChanged,
     SceneOpened,
-    SetPreviewShare,
-    Start,
-    View,
 )
 
 ORDER = (PHOTO, "vanilla", "perturbed", "dropout", ENSEMBLE, STUDENT, COMPARE, DISAGREEMENT)

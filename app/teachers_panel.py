@@ -7,7 +7,7 @@ from app.containers import inside
 from app.studio import Studio
 from app.theme import Look
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
-from gaussians.session.messages import SetTeacherWeight
+from gaussians.session.messages.commands import SetTeacherWeight
 
 MOST = 3.0  # weight
 EMPTY = (

@@ -11,7 +11,7 @@ from app.fitting import wide
 from app.state import COMPARE
 from app.studio import Studio
 from app.theme import Look
-from gaussians.session.messages import ELLIPSOIDS
+from gaussians.session.messages.frame import ELLIPSOIDS
 
 SCALES = {"5 %": 0.05, "10 %": 0.1, "25 %": 0.25, "50 %": 0.5, "100 %": 1.0}
 

@@ -16,7 +16,7 @@ from app.studio import FIRST, SECOND, Studio
 from app.textures import Texture, Textures
 from app.theme import BACK, LINE
 from gaussians.session.heat import heat_colors
-from gaussians.session.messages import IMAGE
+from gaussians.session.messages.frame import IMAGE
 
 AREA = "viewport"
 GRIP = 10  # px on either side of the divider that take hold of it

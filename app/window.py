@@ -18,6 +18,7 @@ from app.fitting import window_size
 from app.interruptions import Interruptions
 from app.keys import Input, control_down, flight
 from app.loading_box import LoadingBox
+from app.pace import Pace
 from app.plots_panel import PlotsPanel
 from app.recipe_panel import RecipePanel
 from app.run_panel import RunPanel
@@ -27,11 +28,11 @@ from app.status_bar import StatusBar
 from app.studio import Studio
 from app.teachers_panel import TeachersPanel
 from app.theme import Look
+from app.tool_bar import ToolBar
 from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import Viewport
-from gaussians.session.messages import Failed
+from gaussians.session.messages.reports import Failed
 
-BUSY_RATE, CALM_RATE = 60.0, 20.6  # frames a second while the window is used, and else
 IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
 SIDE, BOTTOM, BAR, PAD = 356, 28, 34, 10  # px at scale 1
 MOST_PATIENCE = 60.0  # seconds for the run to be saved, where the window went away by itself
@@ -58,7 +59,7 @@ class Window:
         self.studio, self.settings = studio, studio.settings
         self._device, self._path = device, path
         self._on_frame = on_frame or (lambda window: None)
-        self._then = self._due = time.perf_counter()
+        self._then, self._pace = time.perf_counter(), Pace()
         self._mistakes = 0  # one after the other
         self.scale = 0.0  # none was applied
         self._size: tuple[int, int, bool, bool, float] | None = None
@@ -103,6 +104,7 @@ class Window:
         self.timeline = Timeline(studio, self.look)
         self.loading = LoadingBox(studio, self.look)
         self.export = ExportDialog(studio, self.look, self.dialogs)
+        self.tool_bar = ToolBar(self.dialogs, self.export)
         self.run_panel = RunPanel(studio, self.look, self.export.open)
         self.recipe_panel = RecipePanel(studio, self.look)
         self.tabs = {
@@ -136,20 +138,7 @@ class Window:
         with inside(build_backdrop()):
             with inside(dpg.add_group(horizontal=True, horizontal_spacing=PAD)):
                 with inside(dpg.add_child_window(tag="centre", border=False, no_scrollbar=True)):
-                    with inside(dpg.add_group(horizontal=True, tag="tool bar")):
-                        self._tool(
-                            "open",
-                            "Open…",
-                            self.dialogs.start_page,
-                            "A scene, a run or a splat file  (Ctrl+O)",
-                        )
-                        self._tool(
-                            "export", "Export…", self.export.open, "Write a model as a splat file  (Ctrl+E)"
-                        )
-                        self._tool(
-                            "settings", "Settings", self.dialogs.settings, "Size of text, share of previews"
-                        )
-                        self._tool("shortcuts", "Keys", self.dialogs.shortcuts, "Keys and mouse  (F1)")
+                    self.tool_bar.build("centre")
                     self.view_bar.build("centre")
                     self.viewport.build("centre")
                     self.compare_bar.build("centre")
@@ -164,11 +153,6 @@ class Window:
             self.status.build(MAIN)
         self.loading.build()
         build_cell_menu()
-
-    def _tool(self, tag: str, label: str, callback: Callable[[], None], help: str) -> None:
-        dpg.add_button(label=label, tag=tag, callback=lambda: callback())
-        with inside(dpg.add_tooltip(tag, delay=0.4)):
-            dpg.add_text(help)
 
     def _follow_scale(self) -> None:
         """Size text and widgets as is set, as far as the window has room for it."""
@@ -218,11 +202,7 @@ class Window:
         self.viewport.drawn()
         self.status.count_frame()
         self._on_frame(self)
-        rate = BUSY_RATE if moving or self.input.in_use() else CALM_RATE
-        now = time.perf_counter()
-        # From when this frame was due, not from when it began: sleep lasts longer than asked for.
-        self._due = max(self._due + 1 / rate, now)
-        time.sleep(self._due - now)
+        self._pace.wait(moving or self.input.in_use())
 
     def _move(self, now: float) -> bool:
         """Let time and input move the camera; whether it moves."""
@@ -250,7 +230,7 @@ class Window:
         self.timeline.refresh()
         self.export.refresh()
         self.dialogs.opening.refresh()
-        dpg.configure_item("export", show=bool(self.export.models))
+        self.tool_bar.refresh()
         tab = dpg.get_value("tabs")
         for label, panel in self.tabs.items():
             if tab in (f"tab {label}", dpg.get_alias_id(f"tab {label}")):

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gaussians.session.messages import Command, Frame, Report
+from gaussians.session.messages.commands import Command
+from gaussians.session.messages.frame import Frame
+from gaussians.session.messages.reports import Report
 
 
 class WorkerLike(Protocol):

@@ -13,7 +13,7 @@ from gaussians.distill.presets import recipe
 from gaussians.raster.cpu import stored
 from gaussians.raster.cpu.functions import Bins
 from gaussians.scene import Scene
-from gaussians.train import optimisation
+from gaussians.train import renderer
 from gaussians.train.free_space import FreeSpace
 from gaussians.train.initial import gaussians_from_points
 from gaussians.train.objective import PhotoObjective
@@ -29,7 +29,7 @@ _SEAMS: tuple[tuple[Any, str, str], ...] = (
     (stored, "project_forward", "projection"),
     (stored, "harmonics_forward", "projection"),
     (Bins, "of", "sort_and_binning"),
-    (optimisation, "rasterize_stored", "forward"),
+    (renderer, "rasterize_stored", "forward"),
     (PhotoObjective, "__call__", "loss"),
     (torch.Tensor, "backward", "backward"),
     (Parameters, "step", "optimizer"),

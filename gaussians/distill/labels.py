@@ -218,6 +218,18 @@ def render_label(
     return (label * 255).round().to(torch.uint8).cpu().numpy(), float(variance.sqrt().mean())
 
 
+def seen_together(renders: Sequence[Tensor], shares: Sequence[float], combine: str) -> Tensor:
+    """[H, W, 3] what teachers that render a view so show of it together.
+
+    Args:
+        renders: [H, W, 3] each.
+        shares: of each in their mean, see `label_shares`.
+        combine: see `Blending.combine`.
+    """
+    weighted = [share * render for share, render in zip(shares, renders, strict=True)]
+    return combined(torch.stack(list(renders)), torch.stack(weighted).sum(dim=0), combine)
+
+
 def combined(stack: Tensor, mean: Tensor, combine: str) -> Tensor:
     """[H, W, 3] from the renders [T, H, W, 3] and their weighted mean, see `Blending.combine`."""
     if combine == "median":

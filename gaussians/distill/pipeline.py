@@ -1,4 +1,4 @@
-"""The distillation as a plan of stages, and how each stage's optimisation is set up.
+"""The distillation as a plan of stages, and what each of them takes from those before it.
 
 trunk ─┬─ vanilla    ─┐                                vanilla ─┬──────────────┐
        ├─ perturbed  ─┼─ labels ── student    or               ├─ perturbed  ─┼─ labels ── student
@@ -10,33 +10,15 @@ pruned from vanilla, or from a compact teacher.
 Which stage runs when, and what is kept between them, is the session's business.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import torch
 
 from gaussians.camera import Camera
 from gaussians.distill.budget import parse_budget
-from gaussians.distill.dropout import Dropout
-from gaussians.distill.importance import Lookout
-from gaussians.distill.labels import Blending, Labels
-from gaussians.distill.perturb import Perturbation
-from gaussians.distill.poses import PoseOrder, unseen_poses
+from gaussians.distill.labels import Blending
+from gaussians.distill.poses import unseen_poses
 from gaussians.distill.recipe import Recipe
-from gaussians.distill.regrow import Regrowth
-from gaussians.distill.simplify import PaperRefinement, StagedPrune
-from gaussians.distill.structure import structural_loss
-from gaussians.distill.student import StudentObjective
-from gaussians.model import Gaussians
-from gaussians.ranks import ALONE, Ranks
 from gaussians.scene.types import Scene
-from gaussians.train.free_space import FreeSpace
-from gaussians.train.initial import gaussians_from_points
-from gaussians.train.optimisation import Optimisation
-from gaussians.train.recipe import Optimise
-from gaussians.train.refine import default_refinement
-from gaussians.train.variation import Variation
 
 TRUNK, LABELS, STUDENT, ENSEMBLE = "trunk", "labels", "student", "ensemble"
 
@@ -114,11 +96,11 @@ def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:
 def label_cameras(scene: Scene, recipe: Recipe) -> list[Camera]:
     """Where labels are rendered from, as far as the student looks at them: training views, unseen poses."""
     cameras = [view.camera for view in scene.train]
-    return (cameras + _poses(scene, recipe))[first_label(recipe, len(cameras)) :]
+    return (cameras + student_poses(scene, recipe))[first_label(recipe, len(cameras)) :]
 
 
-def _poses(scene: Scene, recipe: Recipe) -> list[Camera]:
-    """The unseen poses, if the student has any."""
+def student_poses(scene: Scene, recipe: Recipe) -> list[Camera]:
+    """The unseen poses that the student looks at, if any."""
     return unseen_poses([view.camera for view in scene.train], recipe.student.poses, recipe.seed)
 
 
@@ -130,85 +112,6 @@ def blending(scene: Scene, recipe: Recipe) -> Blending:
 def is_compact(stage: Stage, recipe: Recipe) -> bool:
     """Whether the stage trains a compact teacher, which starts from the finished vanilla one."""
     return recipe.teachers.compact < 1 and stage.name in recipe.teachers.kinds[1:]
-
-
-def teacher_optimisation(stage: Stage, scene: Scene, recipe: Recipe, device: torch.device) -> Optimisation:
-    """The optimisation of the trunk or of a teacher, at step 0; one that forks then loads the trunk's state.
-
-    An independent teacher draws views and splits in its own stream; forks share the trunk's stream up to the
-    fork and have their own beyond it.
-    """
-    optimise = recipe.teachers.optimise
-    return Optimisation(
-        gaussians_from_points(scene.points, optimise, extent=scene.extent, device=device),
-        scene.train,
-        optimise,
-        extent=scene.extent,
-        background=scene.background,
-        seed=recipe.seed,
-        stream=stage.name,
-        device=device,
-        variation=_variation(stage.name, scene, recipe),
-        free=_free_space(scene, optimise),
-    )
-
-
-def compact_teacher_optimisation(
-    stage: Stage,
-    scene: Scene,
-    recipe: Recipe,
-    vanilla: Gaussians,
-    device: torch.device,
-    breathe: Callable[[], None] | None = None,
-) -> Optimisation:
-    """The optimisation of a compact teacher at step 0; `breathe` is called in long steps.
-
-    A student of photos alone, on the route from the teacher whichever is the student's own, disturbed as its
-    kind wants it.
-    """
-    teachers, student = recipe.teachers, recipe.student
-    coarse = teachers.optimise.coarse  # as long as it is still large, and so slow
-    last = min(student.simplify.stop, teachers.compact_steps // 2)
-    optimise = dataclasses.replace(
-        student.optimise,
-        steps=teachers.compact_steps,
-        batch=teachers.optimise.batch,  # no more work for a teacher where several ranks share the student's
-        sh_degree=teachers.optimise.sh_degree,
-        sh_every=0,
-        clearance=teachers.optimise.clearance,
-        coarse=dataclasses.replace(coarse, stop=min(coarse.stop, last), most=2),
-    )
-    inner = None
-    if stage.name == "perturbed":
-        # Growth that never comes gathers the gradients by which Gaussians are disturbed.
-        stop = teachers.perturb.stop
-        densify = teachers.optimise.densify
-        densify = dataclasses.replace(densify, start=stop, stop=stop, reset_every=stop + 1)
-        inner = default_refinement(densify, scene.extent)
-    budget = max(1, round(teachers.compact * len(vanilla)))
-    simplify = dataclasses.replace(student.simplify, start=min(student.simplify.start, last), stop=last)
-    lookout = Lookout.of(scene.train, scene.background, breathe, most=simplify.most)
-    return Optimisation(
-        vanilla,
-        scene.train,
-        optimise,
-        extent=scene.extent,
-        background=scene.background,
-        seed=recipe.seed,
-        stream=stage.name,
-        device=device,
-        variation=_variation(stage.name, scene, recipe),
-        refinement=StagedPrune(simplify, budget, lookout, inner),
-        free=_free_space(scene, optimise),
-    )
-
-
-def _variation(kind: str, scene: Scene, recipe: Recipe) -> Variation | None:
-    """What disturbs a teacher of that kind."""
-    teachers = recipe.teachers
-    if kind == "perturbed":
-        return Perturbation(teachers.perturb, teachers.optimise.densify, scene.extent)
-    return Dropout(teachers.dropout) if kind == "dropout" else None
 
 
 def student_budget(recipe: Recipe, vanilla_count: int) -> int:
@@ -236,69 +139,3 @@ def student_start(recipe: Recipe, counts: Mapping[str, int]) -> str:
     budget = student_budget(recipe, counts[vanilla])
     fitting = [name for name in others if budget <= counts[name] <= 0.75 * counts[vanilla]]
     return min(fitting, key=lambda name: counts[name], default=vanilla)
-
-
-def student_optimisation(
-    scene: Scene,
-    recipe: Recipe,
-    teachers: Mapping[str, Gaussians],
-    labels: Labels,
-    device: torch.device,
-    breathe: Callable[[], None] | None = None,
-    ranks: Ranks = ALONE,
-) -> Optimisation:
-    """The student's optimisation at step 0, by the recipe's route.
-
-    Args:
-        scene, recipe: what to train on, and how.
-        teachers: vanilla, first, and that of `student_start`; others are not looked at.
-        labels: see `StudentObjective`.
-        device: where.
-        breathe: called in long steps.
-        ranks: that share its steps.
-
-    Raises:
-        RecipeError: the budget is no budget.
-    """
-    student = recipe.student
-    counts = {name: len(teacher) for name, teacher in teachers.items()}
-    vanilla, teacher = next(iter(teachers.values())), teachers[student_start(recipe, counts)]
-    lookout = Lookout.of(scene.train, scene.background, breathe, ranks, student.simplify.most)
-    budget = student_budget(recipe, len(vanilla))
-    if student.route == "points":
-        start = gaussians_from_points(scene.points, student.optimise, extent=scene.extent, device=device)
-        inner = default_refinement(student.optimise.densify, scene.extent)
-        refinement: StagedPrune = PaperRefinement(
-            student.simplify, budget, lookout, inner, student.optimise.initial_opacity
-        )
-    elif student.simplify.regrow > 0:
-        start, refinement = teacher, Regrowth(student.simplify, budget, lookout, scene.extent)
-    else:
-        start, refinement = teacher, StagedPrune(student.simplify, budget, lookout)
-    structure = None
-    if student.structure.weight > 0:
-        weights = vanilla.opacities if student.structure.by_opacity else None
-        settings = student.structure
-        structure = structural_loss(settings.kind, vanilla.means.to(device), settings.grid, weights)
-    further = _poses(scene, recipe)
-    return Optimisation(
-        start,
-        scene.train,
-        student.optimise,
-        extent=scene.extent,
-        background=scene.background,
-        seed=recipe.seed,
-        stream=STUDENT,
-        device=device,
-        objective=StudentObjective(scene.train, labels, student, structure, device),
-        refinement=refinement,
-        further=further,
-        order=PoseOrder(student.poses, len(scene.train)) if further else None,
-        ranks=ranks,
-        free=_free_space(scene, student.optimise),
-    )
-
-
-def _free_space(scene: Scene, optimise: Optimise) -> FreeSpace | None:
-    """What an optimisation has to keep clear."""
-    return FreeSpace.of([view.camera for view in scene.train], scene.points.xyz, optimise.clearance)

@@ -1,14 +1,9 @@
 """The CUDA backend: gsplat's kernels behind our signature.
 
-gsplat is imported, and at its first use compiled, only when this backend is asked to render. What it
-computes is written down, fact by fact, in `reference.py`; its kernels use fast intrinsics, so expect
-differences of 1e-5 relative.
+What gsplat computes is written down, fact by fact, in `reference.py`; its kernels use fast intrinsics, so
+expect differences of 1e-5 relative.
 """
 
-import functools
-import importlib
-import importlib.util
-import sys
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -17,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gaussians.errors import BackendUnavailableError
-from gaussians.raster import cuda_room, cuda_stages, reference
+from gaussians.raster import cuda_gsplat, cuda_room, cuda_stages, reference
 from gaussians.raster.checks import check_inputs, check_pixel_weights, whole
 from gaussians.raster.constants import TILE_SIZE
 
@@ -69,7 +63,7 @@ def rasterize(
     if absgrad and channels > _CHANNELS_AT_ONCE:
         # Each pass would overwrite the absolute gradient with that of its own channels.
         raise ValueError(f"absgrad: {channels} channels, at most {_CHANNELS_AT_ONCE} on CUDA")
-    gsplat = _gsplat(means.device)
+    gsplat = cuda_gsplat.loaded(means.device)
     if not len(means):
         finite.finish()
         # gsplat divides by the number of Gaussians. The reference runs on any device.
@@ -81,8 +75,8 @@ def rasterize(
         if render_mode == "RGB" and not packed and channels in cuda_stages.CHANNELS:
             settings = cuda_stages.Settings(width, height, near_plane, far_plane, eps2d, absgrad)
             return cuda_stages.render(
-                _compiled(), means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, backgrounds,
-                settings,
+                cuda_gsplat.compiled(), means, quats, scales, opacities, colors, viewmats, Ks, sh_degree,
+                backgrounds, settings,
             )  # fmt: skip
         render, alpha, meta = gsplat.rasterization(
             means, quats, scales, opacities, whole(colors), viewmats, Ks, width, height,
@@ -125,8 +119,8 @@ def render_within(
     """
     settings = cuda_stages.Settings(width, height, absgrad=absgrad)
     return cuda_stages.render(
-        _compiled(), means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, backgrounds, settings,
-        room,
+        cuda_gsplat.compiled(), means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, backgrounds,
+        settings, room,
     )  # fmt: skip
 
 
@@ -137,7 +131,7 @@ def intersection_count(
     """[] int64: how many intersections of Gaussians and tiles a camera has, without a wait."""
     settings = cuda_stages.Settings(width, height)
     radii, means2d, _, _ = cuda_stages.project(
-        _compiled(), means, quats, scales, opacities, viewmats, Ks, settings
+        cuda_gsplat.compiled(), means, quats, scales, opacities, viewmats, Ks, settings
     )
     *_, wide, tall = cuda_room.tiles(means2d[0], radii[0], -(-width // TILE_SIZE), -(-height // TILE_SIZE))
     return (wide * tall).sum()
@@ -167,7 +161,7 @@ def blend_weights(
         near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
     )  # fmt: skip
     check_pixel_weights(pixel_weights, viewmats, width, height)
-    gsplat = _gsplat(means.device)
+    gsplat = cuda_gsplat.loaded(means.device)
     total, count = torch.zeros_like(opacities), torch.zeros_like(opacities)
     if not len(means):
         return total, count
@@ -180,8 +174,9 @@ def blend_weights(
         constant = means.new_zeros(len(means), 1).requires_grad_()
         with torch.enable_grad():
             image, _, meta = cuda_stages.render(
-                _compiled(), means, quats, scales, opacities, constant, viewmat, K, None, None, settings
-            )
+                cuda_gsplat.compiled(), means, quats, scales, opacities, constant, viewmat, K, None, None,
+                settings,
+            )  # fmt: skip
             counted = image if pixel_weights is None else image[0, :, :, 0] * pixel_weights[camera]
             (weights,) = torch.autograd.grad(counted.sum(), constant)
         total += weights[:, 0]
@@ -253,63 +248,3 @@ def _pixel_counts(gsplat: ModuleType, meta: dict[str, Any], width: int, height: 
             )  # fmt: skip
             counts += torch.bincount(drawn, minlength=n)
     return counts
-
-
-def unavailable_reason() -> str | None:
-    """Why this machine cannot render with CUDA, and what would help; None if nothing speaks against it.
-
-    Quick: compiles nothing, so a compiler that fails is found out at the first render only.
-    """
-    if not torch.cuda.is_available():
-        if torch.version.cuda is None:
-            return "no device (this torch is built without CUDA)"
-        return "no device"
-    if importlib.util.find_spec("gsplat") is None:
-        return "gsplat is not installed; pip install gsplat"
-    if importlib.util.find_spec("gsplat.csrc") is not None:
-        return None
-    from torch.utils import cpp_extension  # slow to import, and needed on this path only
-
-    if cpp_extension.CUDA_HOME is None:
-        return (
-            "no CUDA toolkit (nvcc) to compile gsplat's kernels with; install the toolkit of CUDA "
-            f"{torch.version.cuda} and set CUDA_HOME, or install a gsplat wheel that is compiled already"
-        )
-    if not cpp_extension.is_ninja_available():
-        return "no ninja to compile gsplat's kernels with; pip install ninja"
-    return None
-
-
-def _compiled() -> Any:
-    """gsplat's compiled module, once `_gsplat` has loaded it."""
-    return sys.modules["gsplat.cuda._backend"]._C
-
-
-def _gsplat(device: torch.device) -> ModuleType:
-    """gsplat with its kernels loaded, ready for tensors on `device`."""
-    gsplat = _load_gsplat()
-    if device.type != "cuda":
-        raise BackendUnavailableError(
-            f"cuda: the Gaussians are on the {device}; move them to a CUDA device, or use backend 'cpu'"
-        )
-    return gsplat
-
-
-@functools.cache
-def _load_gsplat() -> ModuleType:
-    """Import gsplat and compile its kernels if that has not been done on this machine."""
-    reason = unavailable_reason()
-    if reason is not None:
-        raise BackendUnavailableError(f"cuda: {reason}; available: cpu")
-    gsplat = importlib.import_module("gsplat")
-    try:
-        kernels = importlib.import_module("gsplat.cuda._backend")._C
-    except Exception as error:  # whatever compilers and loaders raise, the way out is the same
-        cause = str(error).strip().splitlines() or [type(error).__name__]
-        raise BackendUnavailableError(
-            f"cuda: gsplat's kernels do not compile or load ({cause[0]}); "
-            f"check that nvcc matches torch's CUDA {torch.version.cuda}; available: cpu"
-        ) from error
-    if kernels is None:
-        raise BackendUnavailableError("cuda: gsplat found no CUDA toolkit to compile with; available: cpu")
-    return gsplat

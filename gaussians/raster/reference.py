@@ -36,23 +36,17 @@ float32, any device, differentiable by autograd. The facts, read from gsplat's s
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gaussians.raster.checks import check_inputs, check_pixel_weights, whole
-from gaussians.raster.constants import (
-    ALPHA_MAX,
-    ALPHA_MIN,
-    EXPECTED_DEPTH_ALPHA_MIN,
-    TILE_SIZE,
-    TRANSMITTANCE_MIN,
-)
+from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN, TILE_SIZE
+from gaussians.raster.reference_blend import PIXELS_AT_ONCE, blends, spread_over_pixels
 from gaussians.raster.reference_projection import Projection, project, scatter, view_colors
 
 _DTYPES = (torch.float64, torch.float32)
-_PIXELS_AT_ONCE = 4096  # bounds memory: a handful of [N, 4096] arrays
 
 
 def rasterize(
@@ -91,7 +85,7 @@ def rasterize(
     projection = project(
         means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d
     )
-    spread = _spread_over_pixels(projection.means2d, width * height, absgrad)
+    spread = spread_over_pixels(projection.means2d, width * height, absgrad)
     renders, alphas = [], []
     for camera, viewmat in enumerate(viewmats):
         values, behind = [], []
@@ -104,7 +98,7 @@ def rasterize(
             values.append(projection.depths[camera, :, None])
             behind.append(means.new_zeros(1))
         value, background = torch.cat(values, dim=1), torch.cat(behind)
-        for blend in _blends(projection, spread, opacities, camera, width, height):
+        for blend in blends(projection, spread, opacities, camera, width, height):
             renders.append(blend.weights.T @ value[blend.order] + blend.transmittance[:, None] * background)
             alphas.append(1 - blend.transmittance)
     render = torch.cat(renders).reshape(len(viewmats), height, width, -1)
@@ -141,12 +135,12 @@ def blend_weights(
         projection = project(
             means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d
         )
-        spread = _spread_over_pixels(projection.means2d, width * height, absgrad=False)
+        spread = spread_over_pixels(projection.means2d, width * height, absgrad=False)
         for camera in range(len(viewmats)):
-            for place, blend in enumerate(_blends(projection, spread, opacities, camera, width, height)):
+            for place, blend in enumerate(blends(projection, spread, opacities, camera, width, height)):
                 counted = blend.weights
                 if pixel_weights is not None:
-                    begin = place * _PIXELS_AT_ONCE
+                    begin = place * PIXELS_AT_ONCE
                     counted = counted * pixel_weights[camera].flatten()[begin : begin + counted.shape[1]]
                 total[blend.order] += counted.sum(dim=1)
                 count[blend.order] += (blend.weights > 0).sum(dim=1).to(count.dtype)
@@ -184,14 +178,14 @@ def removal_effects(
         projection = project(
             means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d
         )
-        spread = _spread_over_pixels(projection.means2d, width * height, absgrad=False)
+        spread = spread_over_pixels(projection.means2d, width * height, absgrad=False)
         for camera, viewmat in enumerate(viewmats):
             value = _colors(colors, means, viewmat, projection.radii[camera], sh_degree)
             behind = value.new_zeros(3) if backgrounds is None else backgrounds[camera]
-            for place, blend in enumerate(_blends(projection, spread, opacities, camera, width, height)):
+            for place, blend in enumerate(blends(projection, spread, opacities, camera, width, height)):
                 counted = torch.ones_like(blend.transmittance)
                 if pixel_weights is not None:
-                    begin = place * _PIXELS_AT_ONCE
+                    begin = place * PIXELS_AT_ONCE
                     counted = pixel_weights[camera].flatten()[begin : begin + len(counted)]
                 entering = 1 - (blend.weights.cumsum(dim=0) - blend.weights)
                 alphas = blend.weights / entering
@@ -220,73 +214,13 @@ def margins(
     """
     with torch.no_grad():
         projection = project(means, quats, scales, opacities, viewmats, Ks, width, height, 0.01, 1e10, 0.3)
-        spread = _spread_over_pixels(projection.means2d, width * height, absgrad=False)
+        spread = spread_over_pixels(projection.means2d, width * height, absgrad=False)
         nearest = [
             blend.margin
             for camera in range(len(viewmats))
-            for blend in _blends(projection, spread, opacities, camera, width, height)
+            for blend in blends(projection, spread, opacities, camera, width, height)
         ]
     return torch.cat(nearest).reshape(len(viewmats), height, width)
-
-
-class _Blend(NamedTuple):
-    """How M Gaussians, front to back, share P pixels."""
-
-    order: Tensor  # [M] which Gaussians
-    weights: Tensor  # [M, P] alpha T, 0 where not drawn
-    transmittance: Tensor  # [P] what is left behind the last
-    margin: Tensor  # [P] see `margins`
-
-
-def _blends(
-    projection: Projection, spread: Tensor, opacities: Tensor, camera: int, width: int, height: int
-) -> list[_Blend]:
-    """Facts 8 to 10 for one camera: blends of all pixels, row by row, `_PIXELS_AT_ONCE` in each."""
-    radii, depths = projection.radii[camera], projection.depths[camera]
-    visible = (radii[:, 0] > 0).nonzero().flatten()
-    order = visible[torch.argsort(depths[visible].detach(), stable=True)]
-    rows, columns = torch.meshgrid(
-        torch.arange(height, device=depths.device), torch.arange(width, device=depths.device), indexing="ij"
-    )
-    pixels = torch.stack([columns.flatten(), rows.flatten()], dim=-1).to(depths.dtype) + 0.5
-    conics, ranked = projection.conics[camera, order], spread[camera, order]
-    tiles = _in_tiles(projection.means2d[camera, order], radii[order], pixels)
-    blends = []
-    for chunk in torch.arange(len(pixels), device=depths.device).split(_PIXELS_AT_ONCE):
-        delta = ranked[:, chunk] - pixels[chunk]
-        dx, dy = delta.unbind(-1)
-        xx, xy, yy = conics[:, None, :].unbind(-1)
-        sigma = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-        blends.append(_blend(order, sigma, opacities[order], tiles[:, chunk]))
-    return blends
-
-
-def _blend(order: Tensor, sigma: Tensor, opacities: Tensor, tiles: Tensor) -> _Blend:
-    """Fact 10: σ [M, P], opacities [M], whether the tiles allow it [M, P]."""
-    raw = opacities[:, None] * torch.exp(-sigma)
-    alpha = raw.clamp(max=ALPHA_MAX)
-    seen = (sigma >= 0) & (alpha >= ALPHA_MIN) & tiles
-    # Transmittance only falls, so the first crossing also excludes all that comes behind it.
-    after = torch.cumprod(torch.where(seen, 1 - alpha, 1.0), dim=0).detach()
-    drawn = seen & (after > TRANSMITTANCE_MIN)
-    alpha = torch.where(drawn, alpha, 0.0)
-    before = torch.cat([alpha.new_ones(1, alpha.shape[1]), torch.cumprod(1 - alpha, dim=0)])
-    jumps = [
-        torch.where(tiles, (raw / ALPHA_MIN - 1).abs(), math.inf),
-        torch.where(seen, (raw / ALPHA_MAX - 1).abs(), math.inf),
-        torch.where(seen, (after / TRANSMITTANCE_MIN - 1).abs(), math.inf),
-        raw.new_full((1, raw.shape[1]), math.inf),
-    ]
-    margin = torch.cat(jumps).amin(dim=0).detach()
-    return _Blend(order, alpha * before[:-1], before[-1], margin)
-
-
-def _in_tiles(means2d: Tensor, radii: Tensor, pixels: Tensor) -> Tensor:
-    """[M, P] whether the pixel lies in a tile that the Gaussian's box overlaps (fact 8)."""
-    first = torch.floor((means2d.detach() - radii) / TILE_SIZE)[:, None, :]
-    last = torch.ceil((means2d.detach() + radii) / TILE_SIZE)[:, None, :]
-    tile = torch.floor(pixels / TILE_SIZE)[None, :, :]
-    return ((first <= tile) & (tile < last)).all(dim=-1)
 
 
 def _colors(colors: Tensor, means: Tensor, viewmat: Tensor, radii: Tensor, sh_degree: int | None) -> Tensor:
@@ -296,27 +230,6 @@ def _colors(colors: Tensor, means: Tensor, viewmat: Tensor, radii: Tensor, sh_de
     visible = (radii[:, 0] > 0).nonzero().flatten()
     seen = view_colors(colors[visible], means[visible], viewmat, sh_degree)
     return scatter(seen, visible, len(means))
-
-
-class _SpreadOverPixels(torch.autograd.Function):
-    """A copy of the 2-D centres for each pixel, whose gradients are summed as they are and absolutely."""
-
-    @staticmethod
-    def forward(ctx: Any, means2d: Tensor, pixels: int) -> Tensor:
-        ctx.means2d = means2d
-        return means2d[:, :, None, :].expand(-1, -1, pixels, -1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        ctx.means2d.absgrad = grads[0].abs().sum(dim=2)
-        return grads[0].sum(dim=2), None
-
-
-def _spread_over_pixels(means2d: Tensor, pixels: int, absgrad: bool) -> Tensor:
-    """[C, N, P, 2] the centres, repeated."""
-    if absgrad:
-        return _SpreadOverPixels.apply(means2d, pixels)  # pyright: ignore[reportReturnType] # untyped in torch
-    return means2d[:, :, None, :].expand(-1, -1, pixels, -1)
 
 
 def _meta(projection: Projection, opacities: Tensor, width: int, height: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from gaussians.distill.labels import label_shares
 from gaussians.session.gallery import Gallery
-from gaussians.session.messages import HistoryGrew, ModelsChanged, Report, TeachersWeighed
+from gaussians.session.messages.reports import HistoryGrew, ModelsChanged, Report, TeachersWeighed
 
 
 class Announcer:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from gaussians.raster import cuda
+from gaussians.raster import cuda_gsplat
 from gaussians.session.equipment import machine_facts
 from gaussians.session.machine import choose_device, device_name
 from gaussians.session.warmup import compiled_mark, kernel_folder
@@ -116,7 +116,7 @@ def _gsplat() -> Finding:
         return Finding("gsplat", "missing", "not installed", "pip install gsplat: it grows the Gaussians")
     if not torch.cuda.is_available():
         return Finding("gsplat", "ok", f"{version}; its CUDA kernels are not needed without a GPU")
-    reason = cuda.unavailable_reason()
+    reason = cuda_gsplat.unavailable_reason()
     if reason is not None:
         return Finding("gsplat", "missing", f"{version}, but {reason}", "until then use --device cpu")
     if _gsplat_is_compiled():

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from gaussians.session.failures import failure
 from gaussians.session.inbox import Inbox
 from gaussians.session.latest import Frames
-from gaussians.session.messages import Command, Frame, Report
+from gaussians.session.messages.commands import Command
+from gaussians.session.messages.frame import Frame
+from gaussians.session.messages.reports import Report
 from gaussians.session.outbox import Outbox
 
 _BREATHER = 0.1  # seconds after an error that nothing caught: it may come back at once

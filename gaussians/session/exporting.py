@@ -6,7 +6,7 @@ from gaussians.errors import SplatError
 from gaussians.io import write_splat
 from gaussians.session.gallery import Gallery
 from gaussians.session.measure import verified
-from gaussians.session.messages import Exported
+from gaussians.session.messages.reports import Exported
 
 
 def export(gallery: Gallery, model: str, path: Path) -> Exported:

@@ -3,10 +3,9 @@
 import traceback
 
 from gaussians.errors import DistilleryError, is_out_of_memory
-from gaussians.session.messages import (
+from gaussians.session.messages.commands import (
     Command,
     Export,
-    Failed,
     OpenRun,
     OpenScene,
     OpenSplat,
@@ -15,6 +14,7 @@ from gaussians.session.messages import (
     Start,
     Stop,
 )
+from gaussians.session.messages.reports import Failed
 
 _OUTCOMES: dict[type[Command], str] = {
     OpenScene: "The scene was not opened",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gaussians.camera import Camera
-from gaussians.distill.labels import label_shares
+from gaussians.distill.labels import MEAN, label_shares, seen_together
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.errors import RecipeError
 from gaussians.model import Gaussians
@@ -40,7 +40,7 @@ class Picture:
         image: [H, W, 3] uint8.
         count: Gaussians rendered.
         psnr: dB against the photo, where there is one.
-        extra: see `messages.Frame`.
+        extra: see `messages.frame.Frame`.
     """
 
     image: np.ndarray
@@ -96,6 +96,7 @@ class Gallery:
 
     Attributes:
         weights: may be replaced.
+        combine: how the teachers' renders become the ensemble's, see `labels.Blending`; may be replaced.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Gallery:
         history: History | None = None,
     ) -> None:
         self.device, self.teachers, self.weights = device, teachers, dict(weights)
-        self.live, self.history = live, history
+        self.live, self.history, self.combine = live, history, MEAN.combine
         self._views: dict[str, View] = {}
         self._background = (0.0, 0.0, 0.0)
         if scene is not None:
@@ -208,8 +209,8 @@ class Gallery:
                 return self._disagreement(camera, counts[DISAGREEMENT], sitting)
             if model == ENSEMBLE:
                 shares = label_shares({name: self.weights.get(name, 1.0) for name in parts})
-                images = [share * self._render(name, camera, sitting) for name, share in shares.items()]
-                image, count = torch.stack(images).sum(dim=0), counts[ENSEMBLE]
+                renders = [self._render(name, camera, sitting) for name in shares]
+                image, count = seen_together(renders, tuple(shares.values()), self.combine), counts[ENSEMBLE]
             else:
                 image, count = self._render(model, camera, sitting), len(self.gaussians(model))
             arriving = sitting.arriving(image)

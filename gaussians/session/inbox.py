@@ -3,7 +3,7 @@
 import queue
 from collections import deque
 
-from gaussians.session.messages import Command, Look
+from gaussians.session.messages.commands import Command, Look
 from gaussians.session.states import TABLE, Reaction, State
 
 

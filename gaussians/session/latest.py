@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from gaussians.session.messages import Frame
+from gaussians.session.messages.frame import Frame
 
 T = TypeVar("T")
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 
 from gaussians.session.kernel_process import compile_apart
-from gaussians.session.messages import Loading, OpenRun, OpenScene, OpenSplat
+from gaussians.session.messages.commands import OpenRun, OpenScene, OpenSplat
+from gaussians.session.messages.reports import Loading
 from gaussians.session.opening import Opened, open_run, open_scene, open_splat
 from gaussians.session.warmup import compile_rendering
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gaussians.distill.importance import spread_views
-from gaussians.distill.labels import combined, label_shares
+from gaussians.distill.labels import label_shares, seen_together
 from gaussians.errors import StorageError
 from gaussians.io import read_splat, write_splat
 from gaussians.model import Gaussians
@@ -114,8 +114,7 @@ def ensemble_view(
     """
     shares = label_shares(weights)
     renders = [render_view(teachers[name], view.camera, scene.background, device) for name in shares]
-    weighted = [share * render for share, render in zip(shares.values(), renders, strict=True)]
-    return combined(torch.stack(renders), torch.stack(weighted).sum(dim=0), combine)
+    return seen_together(renders, tuple(shares.values()), combine)
 
 
 def _quality(

@@ -21,7 +21,7 @@ from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.gallery import DISAGREEMENT, PHOTO, Gallery
 from gaussians.session.ground import Ground
 from gaussians.session.history import History
-from gaussians.session.messages import SceneOpened
+from gaussians.session.messages.reports import SceneOpened
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.scenes import load_views
 from gaussians.session.weights import last_weights
@@ -96,6 +96,7 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
     steps = planned.recipe.student.optimise.steps
     history = History(directory.path / "history", steps)
     gallery = Gallery(device, planned.teacher_names, weights, scene, history=history)
+    gallery.combine = planned.recipe.labels.combine
     measured = _keep_models(gallery, directory, planned, len(scene.train) if scene is not None else 1)
     if scene is None and not gallery.counts():
         assert problem is not None

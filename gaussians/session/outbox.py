@@ -3,7 +3,7 @@
 import threading
 
 from gaussians.session.events import StepDone
-from gaussians.session.messages import HistoryGrew, Loading, MetricsLogged, Progressed, Report
+from gaussians.session.messages.reports import HistoryGrew, Loading, MetricsLogged, Progressed, Report
 
 
 class Outbox:

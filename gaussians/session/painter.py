@@ -9,7 +9,8 @@ import numpy as np
 from gaussians.camera import Camera
 from gaussians.model import Gaussians
 from gaussians.session.gallery import Developing, Drawer, Gallery
-from gaussians.session.messages import ELLIPSOIDS, IMAGE, Frame, Look
+from gaussians.session.messages.commands import Look
+from gaussians.session.messages.frame import ELLIPSOIDS, IMAGE, Frame
 from gaussians.session.preview import Previews, Shot
 
 _LONGEST = 0.2  # seconds after which a frame is waited for, whatever else there is to do

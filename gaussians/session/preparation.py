@@ -6,15 +6,12 @@ from typing import Any
 import torch
 
 from gaussians.distill.labels import Labels
-from gaussians.distill.pipeline import (
-    TRUNK,
-    Stage,
+from gaussians.distill.optimisations import (
     compact_teacher_optimisation,
-    is_compact,
     student_optimisation,
-    student_start,
     teacher_optimisation,
 )
+from gaussians.distill.pipeline import TRUNK, Stage, is_compact, student_start
 from gaussians.distill.recipe import Recipe
 from gaussians.io import read_splat
 from gaussians.model import Gaussians

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gaussians.camera import Camera
-from gaussians.session.messages import Look, View
+from gaussians.session.messages.commands import Look, View
 
 STILL_AFTER = 0.3  # seconds without a new camera
 IDLE_SHARE = 0.03  # of the worker's time, to show what training changes

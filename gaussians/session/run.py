@@ -5,7 +5,6 @@ generator, and to pause is not to call next. At any moment the process may die; 
 then goes on from the last checkpoint with the same numbers.
 """
 
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,15 +25,15 @@ from gaussians.distill.pipeline import (
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
 from gaussians.errors import TrainingError, is_out_of_memory
-from gaussians.io import read_splat
 from gaussians.memory import LowMemoryError, free_memory
-from gaussians.model import Gaussians
 from gaussians.ranks import ALONE
 from gaussians.scene import Scene
 from gaussians.session.backing_off import MORE_MEMORY, BackingOff
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import SAVE_EVERY, SaveTimer, StageClock
+from gaussians.session.completion import Completion
 from gaussians.session.directory import RunDirectory
+from gaussians.session.ensemble import Ensemble
 from gaussians.session.events import (
     BackedOff,
     CheckpointSaved,
@@ -42,21 +41,14 @@ from gaussians.session.events import (
     RunFinished,
     StageFinished,
     StageStarted,
-    StepDone,
 )
 from gaussians.session.history import History
-from gaussians.session.label_stage import labels_of, reweighable
 from gaussians.session.live import Live
-from gaussians.session.machine import memory_in_use
-from gaussians.session.measure import Probe, measured_ensemble, written
 from gaussians.session.metrics import MetricsLog
-from gaussians.session.picture import write_picture
 from gaussians.session.preparation import Preparation
-from gaussians.session.report import build_report
+from gaussians.session.run_log import RunLog
 from gaussians.session.weights import WEIGHTS, last_weights
-from gaussians.storage import write_json
 from gaussians.train.optimisation import Optimisation
-from gaussians.train.variation import StepStats
 
 
 class Run:
@@ -95,13 +87,18 @@ class Run:
         self.plan = plan(recipe, len(scene.train), tuple(self.given))
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._metrics = self._open_metrics()
-        self._probe = Probe(scene, device)
+        self._log = RunLog(directory, scene, device, self._metrics, on_line)
         self._timer = SaveTimer(save_every)
         self._backing_off = BackingOff(recipe, device)
         self._preparation = Preparation(
             directory, scene, recipe, self.teachers, device, self._checkpoints, self._backing_off, breathe
         )
-        self._on_line, self._breathe = on_line, breathe
+        self._completion = Completion(
+            directory, scene, recipe, self.teachers, device, self._checkpoints, breathe
+        )
+        self._ensemble = Ensemble(
+            directory, scene, recipe, self.teachers, device, self._checkpoints, self._preparation, breathe
+        )
         self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
         self.history = History(directory.history, recipe.student.optimise.steps)
         self._student_labels: ReweighedLabels | None = None
@@ -129,7 +126,9 @@ class Run:
         if facts is not None:
             yield StageFinished(stage, facts, resumed=True)
         elif stage.name in self.given:
-            yield from self._adopt(stage, index)
+            yield StageStarted(stage, index, len(self.plan), 0)
+            facts = self._completion.adopt(stage, self.given[stage.name])
+            yield StageFinished(stage, facts, resumed=False)
         elif stage.name != LABELS:  # labels are rendered when the student needs them
             yield from self._train(stage, index)
 
@@ -177,30 +176,7 @@ class Run:
 
     def _note_weights(self) -> None:
         step = 0 if self._current is None else self._current[1].step
-        self._append(self._stage, step, {"event": WEIGHTS, WEIGHTS: self.weights})
-
-    def _append(self, stage: Stage, step: int, values: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl."""
-        head = {"time": round(time.time(), 3), "stage": stage.name, "model": stage.model, "step": step}
-        self.directory.check_there()
-        self._metrics.append(head | values)
-        if self._on_line is not None:
-            self._on_line(head | values)
-
-    def _adopt(self, stage: Stage, index: int) -> Iterator[Event]:
-        """Copy a given teacher into the run as PLY, and measure it."""
-        yield StageStarted(stage, index, len(self.plan), 0)
-        self.directory.check_there()
-        gaussians = read_splat(self.given[stage.name])
-        clock = StageClock(self.device)
-        facts = {
-            "step": 0,
-            "gaussians": len(gaussians),
-            **clock.facts(),
-            **self._write(stage.model, gaussians),
-        }
-        self._finish_stage(stage.name, facts)
-        yield StageFinished(stage, facts, resumed=False)
+        self._log.add(self._stage, step, {"event": WEIGHTS, WEIGHTS: self.weights})
 
     def _train(self, stage: Stage, index: int) -> Iterator[Event]:
         self.directory.check_there()
@@ -214,7 +190,7 @@ class Run:
                 optimisation, clock = self._prepared(stage, labels)
                 yield StageStarted(stage, index, len(self.plan), optimisation.step)
                 if held:
-                    self._append(stage, optimisation.step, {"event": "backed off", "text": held})
+                    self._log.add(stage, optimisation.step, {"event": "backed off", "text": held})
                     yield BackedOff(stage, optimisation.step, held)
                 yield from self._steps(stage, optimisation, clock)
                 break
@@ -251,7 +227,7 @@ class Run:
             if stage.name == STUDENT and self.history.wants(stats.step):
                 self.directory.check_there()
                 self.history.add(stats.step, optimisation.model)
-            yield self._log(stage, stats, optimisation.model)
+            yield self._log.step(stage, stats, optimisation.model)
             if stats.terms is not None and self._team.count == 1:
                 self._backing_off.look(stage)
             if self._timer.is_due and stats.step < stage.last:
@@ -269,17 +245,6 @@ class Run:
             self.save()  # nothing has failed
         return text
 
-    def _log(self, stage: Stage, stats: StepStats, gaussians: Gaussians) -> StepDone:
-        psnr = self._probe.psnr(gaussians, stats.step, stage.last)
-        if stats.terms is not None or psnr is not None:
-            values: dict[str, Any] = {"count": stats.count}
-            if stats.terms is not None:
-                values |= {"loss": stats.terms, "memory": memory_in_use(self.device)}
-            if psnr is not None:
-                values["psnr"] = psnr
-            self._append(stage, stats.step, values)
-        return StepDone(stage, stats.step, stats.count, stats.terms, psnr)
-
     def _close(self, stage: Stage, optimisation: Optimisation, clock: StageClock) -> dict[str, Any]:
         """Write what the stage made, read it back, measure it, and mark the stage finished.
 
@@ -289,57 +254,22 @@ class Run:
         facts |= self._backing_off.facts(stage)
         self.save()
         if stage.name != TRUNK:
-            facts |= self._write(stage.model, optimisation.gaussians())
+            facts |= self._completion.write(stage.model, optimisation.gaussians())
         if stage.name == STUDENT:
             facts["budget"] = student_budget(self.recipe, self._preparation.count(self.teachers[0]))
         self._current, self._student_labels = None, None
         self._metrics.sync()
-        self._finish_stage(stage.name, facts)
-        self._drop_unneeded(stage)
+        self._completion.finish(stage.name, facts)
+        self._completion.drop_unneeded(stage)
         return facts
-
-    def _finish_stage(self, name: str, facts: Mapping[str, Any]) -> None:
-        """Mark it finished, in the folder that may have gone while it was measured."""
-        self.directory.check_there()
-        self._checkpoints.finish(name, facts)
-
-    def _write(self, model: str, gaussians: Gaussians) -> dict[str, Any]:
-        path = self.directory.splat(model)
-        return written(path, gaussians, self.scene, self.device, self._breathe)
-
-    def _measured_ensemble(
-        self, teachers: Mapping[str, Gaussians], weights: Mapping[str, float]
-    ) -> dict[str, Any]:
-        combine = self.recipe.labels.combine
-        return measured_ensemble(teachers, weights, self.scene, self.device, self._breathe, combine)
-
-    def _drop_unneeded(self, stage: Stage) -> None:
-        """Delete finished optimizer states: only forks need the trunk's, and only until all have finished."""
-        if all(self._checkpoints.finished(name) is not None for name in self.teachers):
-            self._checkpoints.drop(TRUNK)
-        if stage.name != TRUNK:
-            self._checkpoints.drop(stage.name)
 
     def _labels(self, stage: Stage, index: int) -> Generator[Event, None, ReweighedLabels]:
         """Render the soft labels and measure the ensemble; the teachers leave memory at the end."""
         yield StageStarted(stage, index, len(self.plan), 0)
-        clock = StageClock(self.device)
-        teachers = {name: self._preparation.splat(name) for name in self.teachers}
-        weights = dict(self.weights)
-        folder, recipe = self.directory.labels, self._label_recipe
-        labels = yield from labels_of(stage, teachers, weights, self.scene, recipe, folder, clock)
-        facts = self._checkpoints.finished(ENSEMBLE)
-        if facts is None:
-            size = sum(self.directory.splat(name).stat().st_size for name in teachers)
-            count = sum(len(teacher) for teacher in teachers.values())
-            facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
-            facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
-            facts |= self._measured_ensemble(teachers, weights)
-            self._finish_stage(ENSEMBLE, facts)
-        yield StageFinished(stage, facts, resumed=False)
-        self._student_labels = reweighable(labels, weights, self.scene, recipe, self._preparation.splat)
-        self._student_labels.weigh(self.weights)
-        return self._student_labels
+        labels = yield from self._ensemble.labels(stage, self.weights, self._label_recipe)
+        labels.weigh(self.weights)  # which may have changed meanwhile
+        self._student_labels = labels
+        return labels
 
     @property
     def _label_recipe(self) -> Recipe:
@@ -349,20 +279,5 @@ class Run:
     def _finish(self) -> RunFinished:
         self.directory.check_there()
         facts = {stage.name: self._checkpoints.finished(stage.name) for stage in self.plan}
-        facts[ENSEMBLE] = self._ensemble()
-        report = build_report(self.scene, self.recipe, self.device, self.teachers, facts)
-        write_picture(self.directory, self.scene, report, self.device, self._breathe)
-        self.directory.check_there()
-        write_json(self.directory.report, report)
-        return RunFinished(self.directory.path, report)
-
-    def _ensemble(self) -> dict[str, Any]:
-        """Its facts, measured again if the teachers were weighed otherwise since."""
-        facts = self._checkpoints.finished(ENSEMBLE)
-        assert facts is not None, "it is measured before the student is trained"
-        if facts.get(WEIGHTS, label_weights(self.recipe, self.teachers)) != self.weights:
-            teachers = {name: self._preparation.splat(name) for name in self.teachers}
-            facts |= self._measured_ensemble(teachers, self.weights)
-            facts[WEIGHTS] = self.weights
-            self._finish_stage(ENSEMBLE, facts)
-        return facts
+        facts[ENSEMBLE] = self._ensemble.facts(self.weights)
+        return RunFinished(self.directory.path, self._completion.report(facts))

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from gaussians.session.messages import (
+from gaussians.session.messages.commands import (
     CancelLoading,
     Command,
     Continue,

@@ -88,7 +88,7 @@ class Training:
         except BaseException:
             self.close()
             raise
-        gallery.history = run.history
+        gallery.history, gallery.combine = run.history, run.recipe.labels.combine
         return gallery
 
     def advance(self) -> Event:

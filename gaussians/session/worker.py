@@ -1,8 +1,7 @@
 """The studio's worker: one thread that owns every tensor, trains, and renders what the window looks at."""
 
 import contextlib
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -10,48 +9,46 @@ from gaussians.allocation import give_back_freed_memory
 from gaussians.errors import RecipeError, RunError, StorageError
 from gaussians.session.announcer import Announcer
 from gaussians.session.aside import go_first
-from gaussians.session.command_thread import CommandThread
 from gaussians.session.events import BackedOff, Event, RunFinished, StageFinished, StageStarted, StepDone
 from gaussians.session.exporting import export
 from gaussians.session.failures import failed_command, failure
 from gaussians.session.gallery import Drawer, Gallery, checked_weights
 from gaussians.session.ground import Ground
 from gaussians.session.live import Live
-from gaussians.session.loader import Loader, LoadingCancelled, Open
+from gaussians.session.loader import Loader, Open
 from gaussians.session.machine import behind_the_window
-from gaussians.session.messages import (
-    ELLIPSOIDS,
-    Command,
+from gaussians.session.memory_warnings import backed_off, does_with_less
+from gaussians.session.messages.commands import (
     Continue,
-    EllipsoidsUnavailable,
     Export,
-    Failed,
     Look,
-    MetricsLogged,
-    NotStarted,
     OpenRun,
     OpenScene,
     OpenSplat,
     Pause,
-    Progressed,
     Quit,
-    QuitFailed,
-    RunStateChanged,
     SetPreviewShare,
     SetTeacherWeight,
     Start,
     Step,
     Stop,
 )
+from gaussians.session.messages.frame import ELLIPSOIDS
+from gaussians.session.messages.reports import (
+    EllipsoidsUnavailable,
+    MetricsLogged,
+    NotStarted,
+    Progressed,
+    QuitFailed,
+)
 from gaussians.session.opening import Opened, keep_finished
 from gaussians.session.painter import Painter
-from gaussians.session.states import TABLE, Reaction, State
+from gaussians.session.state_machine import StateMachine
+from gaussians.session.states import State
 from gaussians.session.training import Training
 
-T = TypeVar("T")
 
-
-class Worker(CommandThread):
+class Worker(StateMachine):
     """The thread behind the window.
 
     Args:
@@ -63,13 +60,12 @@ class Worker(CommandThread):
         super().__init__()
         self._device = device
         # All below is the thread's own.
-        self._state = State.IDLE
         self._opened: Opened | None = None
         self._training: Training | None = None
         self._painter = Painter(self._frames.put, self._cannot_show, drawer)
         self._loader = Loader(device, self._outbox.put, self._inbox.interrupts_loading)
         self._announcer = Announcer(self._outbox.put)
-        self._obey: dict[type[Command], Callable[[Any], None]] = {
+        self._obey = {
             OpenScene: self._open,
             OpenRun: self._open,
             OpenSplat: self._open,
@@ -115,23 +111,6 @@ class Worker(CommandThread):
             self._advance()
         return 0.0 if painted or training else self._painter.patience()
 
-    def _receive(self, command: Command) -> None:
-        reaction = TABLE[self._state, type(command)]
-        try:
-            if reaction is Reaction.OBEY:
-                self._obey[type(command)](command)
-            elif reaction is Reaction.REFUSE:
-                raise RunError("A run is under way; stop it first")
-        except Exception as error:  # the thread outlives whatever goes wrong
-            if isinstance(command, Start):
-                self._outbox.put(NotStarted())
-            self._outbox.put(failed_command(command, error))
-
-    def _enter(self, state: State) -> None:
-        self._state = state
-        if state is not State.LOADING:
-            self._outbox.put(RunStateChanged(state.value))
-
     # --- opening --------------------------------------------------------------------------------------------
 
     def _open(self, command: Open) -> None:
@@ -150,19 +129,6 @@ class Worker(CommandThread):
                 failure("The run's photos can't be read; its models are shown alone", opened.problem)
             )
 
-    def _while_loading(self, action: Callable[[], T]) -> T | None:
-        """What the action returns, in the state LOADING; None, in the state before: it was cancelled."""
-        before = self._state
-        self._enter(State.LOADING)
-        try:
-            return action()
-        except LoadingCancelled:
-            self._enter(before)
-            return None
-        except BaseException:
-            self._enter(before)
-            raise
-
     # --- training -------------------------------------------------------------------------------------------
 
     def _start(self, command: Start) -> None:
@@ -175,8 +141,7 @@ class Worker(CommandThread):
         training, gallery = prepared
         gallery.live = self._live
         if training.notes:
-            notes = _sentence("; ".join(training.notes))
-            self._outbox.put(Failed("Memory is short: the run does with less", notes, goes_on=True))
+            self._outbox.put(does_with_less(training.notes))
         self._training = training
         self._opened = opened.training_in(training.directory.path, training.run.recipe, gallery)
         if gallery is not opened.gallery:
@@ -199,7 +164,7 @@ class Worker(CommandThread):
             self._fail(training, error)
             return None
         if isinstance(event, BackedOff):
-            self._outbox.put(Failed("Memory is full", _sentence(event.text), goes_on=True))
+            self._outbox.put(backed_off(event))
         if isinstance(event, StageFinished):
             keep_finished(self._gallery(), training.directory, event.stage, event.facts)
         self._outbox.put(Progressed(event))
@@ -317,8 +282,3 @@ class Worker(CommandThread):
 
     def _log(self, line: dict[str, Any]) -> None:
         self._outbox.put(MetricsLogged((line,)))
-
-
-def _sentence(text: str) -> str:
-    """The text as one: with a capital and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}."

@@ -17,7 +17,6 @@ from gaussians.camera import Camera
 from gaussians.errors import SplatError, TrainingError
 from gaussians.model import Gaussians
 from gaussians.ranks import ALONE, Ranks
-from gaussians.raster import rasterize, rasterize_stored
 from gaussians.raster.checks import FiniteCheck
 from gaussians.scene.types import View
 from gaussians.train.average import WeightAverage
@@ -30,6 +29,7 @@ from gaussians.train.parameters import FIELDS, Parameters, part
 from gaussians.train.recipe import Optimise
 from gaussians.train.recorded import LOOKS_EVERY, Recorder, can_record
 from gaussians.train.refine import Refinement, default_refinement
+from gaussians.train.renderer import Renderer
 from gaussians.train.schedule import active_sh_degree, learning_rates
 from gaussians.train.variation import StepStats, Variation
 
@@ -105,7 +105,7 @@ class Optimisation:
             refinement = default_refinement(recipe.densify, extent)
         self._refinement = refinement
         self._average = WeightAverage(recipe.average, recipe.steps)
-        self._backend = backend
+        self._renderer = Renderer(self._cameras, recipe, self._background, variation, backend)
         self._free = free
         self.recorder: Recorder | None = None
         if can_record(recipe, self.device, backend):
@@ -267,36 +267,10 @@ class Optimisation:
     ) -> Rendered:
         if len(gaussians) == 0:
             raise TrainingError(f"{self._where}: no Gaussian is left; prune less")
-        opacities, background = None, None
-        if generator is not None and self._variation is not None and self._variation.disturbs(self.step):
-            opacities = self._variation.opacities(gaussians.opacities, self.step, generator)
-        if self.recipe.random_background:
-            background = torch.rand(3, generator=generator, device=self.device)
-        degree = active_sh_degree(self.recipe, self.step)
-        binning = self._cameras.factor(view, self.step)
-        settings = {
-            **self._cameras.tensors(view, binning),
-            "sh_degree": degree,
-            "backgrounds": (self._background if background is None else background)[None],
-            "absgrad": self._absgrad,
-            "trusted": not looks,
-            "backend": self._backend,
-        }
         try:
-            if opacities is None and self._batch.size == 1:
-                image, alpha, meta = rasterize_stored(gaussians, **settings)
-            else:
-                image, alpha, meta = rasterize(
-                    gaussians.means,
-                    gaussians.quats,
-                    gaussians.scales,
-                    gaussians.opacities if opacities is None else opacities,
-                    gaussians.sh0 if degree == 0 else (gaussians.sh0, gaussians.shN),
-                    **settings,
-                )
+            return self._renderer.render(gaussians, view, self.step, generator, self._absgrad, looks)
         except SplatError as error:
             raise TrainingError(f"{self._where}: {error}") from error
-        return Rendered(image.squeeze(0), alpha[0, :, :, 0], background, meta, binning)
 
     @property
     def _absgrad(self) -> bool:

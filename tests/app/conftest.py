@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.studio import Studio
-from gaussians.session.messages import (
-    ModelsChanged,
-)
+from gaussians.session.messages.reports import ModelsChanged
 from tests.app.fake_worker import COUNTS, FakeWorker, hear, scene
 
 

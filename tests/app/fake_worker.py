@@ -7,7 +7,9 @@ import numpy as np
 
 from app.studio import Studio
 from gaussians.camera import Camera
-from gaussians.session.messages import Command, Frame, Report, SceneOpened
+from gaussians.session.messages.commands import Command
+from gaussians.session.messages.frame import Frame
+from gaussians.session.messages.reports import Report, SceneOpened
 
 COUNTS = {"photo": 0, "vanilla": 100, "dropout": 90, "ensemble": 190, "student": 12, "disagreement": 190}
 

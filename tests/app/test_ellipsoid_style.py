@@ -7,7 +7,9 @@ import pytest
 from app.compare import Mode
 from app.state import COMPARE
 from app.studio import FIRST, SECOND, Studio
-from gaussians.session.messages import ELLIPSOIDS, IMAGE, EllipsoidsUnavailable, Failed, Look, ModelsChanged
+from gaussians.session.messages.commands import Look
+from gaussians.session.messages.frame import ELLIPSOIDS, IMAGE
+from gaussians.session.messages.reports import EllipsoidsUnavailable, Failed, ModelsChanged
 from tests.app.fake_worker import FakeWorker, scene
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from app.flip_view import FlipView
 from gaussians.session.flip_process import FlipMap, FlipMaps
-from gaussians.session.messages import Frame
+from gaussians.session.messages.frame import Frame
 from tests.app.fake_worker import camera
 
 

@@ -7,20 +7,9 @@ from app.settings import load_settings
 from app.state import COMPARE, DISAGREEMENT
 from app.studio import FIRST, SECOND, Studio
 from gaussians.cli.distill import DEMO
-from gaussians.session.messages import (
-    CancelLoading,
-    Failed,
-    Frame,
-    HistoryGrew,
-    Loading,
-    Look,
-    ModelsChanged,
-    OpenRun,
-    OpenScene,
-    OpenSplat,
-    RunStateChanged,
-    View,
-)
+from gaussians.session.messages.commands import CancelLoading, Look, OpenRun, OpenScene, OpenSplat, View
+from gaussians.session.messages.frame import Frame
+from gaussians.session.messages.reports import Failed, HistoryGrew, Loading, ModelsChanged, RunStateChanged
 from tests.app.fake_worker import COUNTS, FakeWorker, hear, scene
 
 

@@ -10,16 +10,15 @@ from app.studio import Studio
 from gaussians.distill.pipeline import plan
 from gaussians.distill.presets import recipe
 from gaussians.session.events import RunFinished, StageFinished, StepDone
-from gaussians.session.messages import (
+from gaussians.session.messages.commands import Quit, Start
+from gaussians.session.messages.reports import (
     Failed,
     MetricsLogged,
     ModelsChanged,
     NotStarted,
     Progressed,
-    Quit,
     QuitFailed,
     RunStateChanged,
-    Start,
     TeachersWeighed,
 )
 from tests.app.fake_worker import COUNTS, FakeWorker, hear, scene

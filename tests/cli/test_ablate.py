@@ -14,7 +14,7 @@ from gaussians.cli import main
 from gaussians.distill.recipe_json import to_json
 from gaussians.distill.variants import TEACHER_SETS, VARIANTS
 from gaussians.io import write_splat
-from tests.cli.test_distill import PROJECT, refused
+from tests.cli.command_line import PROJECT, refused
 from tests.session import tiny
 
 

@@ -133,7 +133,7 @@ def test_gsplat_on_a_machine_with_a_gpu(
     reason: str | None, compiled: bool, verdict: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkup.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(checkup.cuda, "unavailable_reason", lambda: reason)
+    monkeypatch.setattr(checkup.cuda_gsplat, "unavailable_reason", lambda: reason)
     monkeypatch.setattr(checkup, "_gsplat_is_compiled", lambda: compiled)
     finding = checkup._gsplat()
     assert finding.verdict == verdict

@@ -5,14 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from gaussians.distill.pipeline import (
-    Stage,
-    compact_teacher_optimisation,
-    is_compact,
-    plan,
-    teacher_optimisation,
-    waves,
-)
+from gaussians.distill.optimisations import compact_teacher_optimisation, teacher_optimisation
+from gaussians.distill.pipeline import Stage, is_compact, plan, waves
 from gaussians.distill.recipe import Dropout, Perturb, Recipe
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.variant_changes import having

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gaussians.distill.pipeline import student_optimisation, student_start
+from gaussians.distill.optimisations import student_optimisation
+from gaussians.distill.pipeline import student_start
 from gaussians.distill.recipe_check import check_recipe
 from gaussians.distill.variant_changes import having
 from gaussians.errors import RecipeError

@@ -7,7 +7,8 @@ import torch
 
 from gaussians.camera import Camera
 from gaussians.distill.labels import SoftLabels, render_label, render_labels
-from gaussians.distill.pipeline import first_label, label_cameras, label_count, student_optimisation
+from gaussians.distill.optimisations import student_optimisation
+from gaussians.distill.pipeline import first_label, label_cameras, label_count
 from gaussians.distill.poses import unseen_poses
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels

@@ -8,7 +8,7 @@ import gsplat
 import pytest
 import torch
 
-from gaussians.raster import cuda
+from gaussians.raster import cuda_gsplat
 
 from . import stand_in_kernels
 
@@ -37,4 +37,4 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = ModuleType("gsplat.cuda._backend")
     vars(kernels)["_C"] = stand_in_kernels
     monkeypatch.setitem(sys.modules, kernels.__name__, kernels)
-    monkeypatch.setattr(cuda, "_gsplat", lambda device: gsplat)
+    monkeypatch.setattr(cuda_gsplat, "loaded", lambda device: gsplat)

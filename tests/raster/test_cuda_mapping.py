@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gaussians.errors import BackendUnavailableError, SplatError
-from gaussians.raster import blend_weights, cuda, rasterize, removal_effects
+from gaussians.raster import blend_weights, cuda, cuda_gsplat, rasterize, removal_effects
 
 from . import stand_in_kernels
 from .compare import comparable_pixels, differentiate, relative_error
@@ -158,8 +158,8 @@ def test_nan_is_told_once_gsplat_has_rendered_and_even_if_it_has_failed(
             raise failures.pop()
         return "render", "alpha", {}
 
-    monkeypatch.setattr(cuda, "_gsplat", lambda device: None)
-    monkeypatch.setattr(cuda, "_compiled", lambda: None)
+    monkeypatch.setattr(cuda_gsplat, "loaded", lambda device: None)
+    monkeypatch.setattr(cuda_gsplat, "compiled", lambda: None)
     monkeypatch.setattr(cuda.cuda_stages, "render", render)
     scene = random_scene(0, n=5)
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -194,9 +194,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(cpp_extension, "CUDA_HOME", "/toolkit")
     monkeypatch.setattr(cpp_extension, "is_ninja_available", lambda: True)
-    cuda._load_gsplat.cache_clear()
+    cuda_gsplat._load.cache_clear()
     yield cpp_extension
-    cuda._load_gsplat.cache_clear()
+    cuda_gsplat._load.cache_clear()
 
 
 def refusal() -> str:
@@ -211,7 +211,7 @@ def test_refusal_without_a_device(machine: Any, monkeypatch: pytest.MonkeyPatch)
     assert refusal() == "cuda: no device; available: cpu"
     monkeypatch.setattr(torch.version, "cuda", None)
     assert refusal() == "cuda: no device (this torch is built without CUDA); available: cpu"
-    assert cuda.unavailable_reason() == "no device (this torch is built without CUDA)"
+    assert cuda_gsplat.unavailable_reason() == "no device (this torch is built without CUDA)"
 
 
 def test_refusal_without_a_toolkit(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_refusal_without_ninja(machine: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_refusal_when_compiling_fails(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cuda.unavailable_reason() is None
+    assert cuda_gsplat.unavailable_reason() is None
     backend = ModuleType("gsplat.cuda._backend")
     vars(backend)["_C"] = None
     monkeypatch.setitem(sys.modules, backend.__name__, backend)
@@ -249,7 +249,7 @@ def test_gsplat_renders_here() -> None:
     """With a device, every test of this folder that takes a backend also runs on it."""
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    assert cuda.unavailable_reason() is None
+    assert cuda_gsplat.unavailable_reason() is None
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -1,41 +1,17 @@
+"""transforms.json as the programs write it: layouts, intrinsics, poses, points and splits."""
+
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pycolmap
 import pytest
 from PIL import Image
 
 from gaussians.errors import SceneError
 from gaussians.scene import SceneOptions, load_scene
-from tests.scene.disk import (
-    FOCAL,
-    HEIGHT,
-    SHARED,
-    WIDTH,
-    distorted_camera,
-    opengl_pose,
-    photo,
-    rotation,
-    worst_error,
-    write_transforms,
-)
-
-ANGLE_X = 2 * np.arctan(WIDTH / 2 / FOCAL)
-ALL = SceneOptions(test_every=0)
-
-
-def frame(
-    scene: Path, file_path: str, seed: int, camera: pycolmap.Camera | None = None, **keys: Any
-) -> dict[str, Any]:
-    """Write an image of the known world and return its frame; the camera stands at (seed, 0, 1)."""
-    path = scene / file_path if Path(file_path).suffix else scene / f"{file_path}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    photo(camera or distorted_camera("PINHOLE"), rotation(seed)).save(path)
-    pose = opengl_pose(rotation(seed), (seed, 0.0, 1.0))
-    return {"file_path": file_path, "transform_matrix": pose, **keys}
+from tests.scene.disk import FOCAL, HEIGHT, SHARED, WIDTH, distorted_camera, worst_error, write_transforms
+from tests.scene.frames import ALL, ANGLE_X, frame
 
 
 def test_nerf_synthetic_with_train_and_test_files(tmp_path: Path) -> None:
@@ -53,39 +29,6 @@ def test_nerf_synthetic_with_train_and_test_files(tmp_path: Path) -> None:
     by_name = load_scene(tmp_path, SceneOptions(test_names=("r_0",)))
     assert [view.name for view in by_name.test] == ["train/r_0.png"]
     assert len(by_name.train) == 4
-
-
-@pytest.mark.parametrize(
-    ("background", "expected"), [("auto", (255, 255, 255)), ("black", (0, 0, 0)), ("#ff8000", (255, 128, 0))]
-)
-def test_transparent_images_lie_on_the_background(
-    tmp_path: Path, background: str, expected: tuple[int, int, int]
-) -> None:
-    rgba = np.zeros((8, 8, 4), np.uint8)
-    rgba[:, :4] = (10, 20, 30, 255)
-    rgba[:, 4:] = (99, 99, 99, 0)
-    for index in range(2):
-        Image.fromarray(rgba).save(tmp_path / f"{index}.png")
-    frames = [
-        {"file_path": str(index), "transform_matrix": opengl_pose(rotation(index), (0, index, 0))}
-        for index in range(2)
-    ]
-    write_transforms(tmp_path, frames, camera_angle_x=1.0)
-    scene = load_scene(tmp_path, SceneOptions(background=background, test_every=0))
-    view = scene.train[0]
-    assert view.image[0, 0].tolist() == [10, 20, 30]
-    assert view.image[0, 7].tolist() == list(expected)
-    assert [round(255 * channel) for channel in scene.background] == list(expected)
-    assert view.mask is None
-    assert view.alpha is not None
-    assert view.alpha[0].tolist() == [255] * 4 + [0] * 4
-
-
-def test_opaque_photos_have_a_black_background_and_no_alpha(tmp_path: Path) -> None:
-    write_transforms(tmp_path, [frame(tmp_path, f"{i}.png", i) for i in range(2)], camera_angle_x=ANGLE_X)
-    scene = load_scene(tmp_path, ALL)
-    assert scene.background == (0, 0, 0)
-    assert scene.train[0].alpha is None
 
 
 def test_instant_ngp_distortion_and_both_angles(tmp_path: Path) -> None:
@@ -161,44 +104,6 @@ def test_nerfstudio_points_masks_and_split(tmp_path: Path) -> None:
     assert not mask[:, WIDTH // 4 :].any()
 
 
-@pytest.mark.parametrize("spelling", ["link/images", "images_by_link"])
-def test_absolute_names_through_a_link_are_in_the_scene_and_no_photo_is_its_own_mask(
-    tmp_path: Path, spelling: str
-) -> None:
-    scene = tmp_path / "real" / "scene"
-    frames = [frame(scene, f"images/{i}.png", i) for i in range(2)]
-    (tmp_path / "link").symlink_to(scene)
-    (tmp_path / "images_by_link").symlink_to(scene / "images")
-    for index, each in enumerate(frames):
-        each["file_path"] = str(tmp_path / spelling / f"{index}.png")
-    (scene / "masks").mkdir()
-    Image.new("L", (WIDTH, HEIGHT), 255).save(scene / "masks/1.png")
-    listed = [frames[1]["file_path"]]
-    write_transforms(scene, frames, camera_angle_x=ANGLE_X, test_filenames=listed)
-    for path in (scene, tmp_path / "link"):
-        read = load_scene(path)
-        assert [view.name for view in (*read.train, *read.test)] == ["0.png", "1.png"]
-        assert read.train[0].mask is None
-        assert read.test[0].mask is not None
-
-
-def test_photos_outside_of_the_scene_are_not_their_own_masks(tmp_path: Path) -> None:
-    scene = tmp_path / "scene"
-    frames = [frame(scene, str(tmp_path / f"photos/{i}.png"), i) for i in range(2)]
-    (scene / "masks").mkdir(parents=True)
-    write_transforms(scene, frames, camera_angle_x=ANGLE_X)
-    assert [view.mask for view in load_scene(scene, ALL).train] == [None, None]
-
-
-def test_a_mask_named_with_backslashes(tmp_path: Path) -> None:
-    frames = [frame(tmp_path, f"images/{i}.png", i, mask_path=f"m\\{i}.png") for i in range(2)]
-    (tmp_path / "m").mkdir()
-    for index in range(2):
-        Image.new("L", (WIDTH, HEIGHT), 255).save(tmp_path / f"m/{index}.png")
-    write_transforms(tmp_path, frames, camera_angle_x=ANGLE_X)
-    assert all(view.mask is not None for view in load_scene(tmp_path, ALL).train)
-
-
 def reduce(scene: Path, divisor: int) -> None:
     """Write images_2 or so beside images."""
     folder = scene / f"images_{divisor}"
@@ -237,24 +142,6 @@ def test_a_focal_length_of_an_unknown_full_size_is_refused(tmp_path: Path) -> No
     assert load_scene(tmp_path, ALL).train[0].camera.K[0, 0] == pytest.approx(FOCAL / 2)
 
 
-@pytest.mark.parametrize("there", [[], [4]])
-def test_held_out_views_without_images_are_dropped(tmp_path: Path, there: list[int]) -> None:
-    for split, seeds in (("train", range(3)), ("test", range(3, 9))):
-        frames = [frame(tmp_path, f"./{split}/r_{seed}", seed) for seed in seeds]
-        write_transforms(tmp_path, frames, f"transforms_{split}.json", camera_angle_x=ANGLE_X)
-    for seed in set(range(3, 9)) - set(there):
-        (tmp_path / f"test/r_{seed}.png").unlink()
-    scene = load_scene(tmp_path)
-    gone = 3 if 3 not in there else 4
-    note = f"left out {6 - len(there)} test views without an image"
-    assert any(each.startswith(note) and f"test/r_{gone}" in each for each in scene.notes)
-    # Without any, one in so many of the others is held out, as in scenes that hold nothing back.
-    assert [view.name for view in scene.test] == (
-        [f"test/r_{seed}.png" for seed in there] or ["train/r_0.png"]
-    )
-    assert len(scene.train) + len(scene.test) == 3 + len(there)
-
-
 @pytest.mark.parametrize("name", ["points3d.ply", "points3D.ply"])
 def test_a_lone_point_cloud_beside_the_file_is_used(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(
@@ -284,52 +171,6 @@ def test_a_uniform_scale_in_a_pose_is_dropped_and_a_mirrored_pose_refused(tmp_pa
         write_transforms(tmp_path, spoilt, camera_angle_x=ANGLE_X)
         with pytest.raises(SceneError, match=r"frame 1\.png: its camera pose is"):
             load_scene(tmp_path, ALL)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{ not json", r"not valid JSON \(line 1"),
-        ("", "not valid JSON"),
-        ("[1, 2]", 'holds no "frames"'),
-        ('{"frames": []}', 'holds no "frames"'),
-        ('{"frames": [{}]}', 'frame 0 has no "file_path"'),
-        (b"\xff\xfe\x00\x01", "not JSON but some binary file"),
-        ("[" * 200_000, "nested too deeply, or a number too long"),
-        ('{"w": ' + "1" * 5000 + "}", "nested too deeply, or a number too long"),
-    ],
-)
-def test_files_that_are_no_transforms(tmp_path: Path, content: str | bytes, message: str) -> None:
-    path = tmp_path / "transforms.json"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(SceneError, match=rf"transforms\.json: .*{message}") as caught:
-        load_scene(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("shared", "keys", "message"),
-    [
-        ({}, {}, r"transforms\.json: frame 0\.png: no intrinsics; add fl_x"),
-        ({"fl_x": "wide"}, {}, "fl_x is 'wide', not a number"),
-        ({"fl_x": -5.0}, {}, "impossible intrinsics"),
-        ({"camera_angle_x": 1.0}, {"transform_matrix": [[1, 2], [3]]}, '"transform_matrix" is not 4x4'),
-        ({"camera_angle_x": 1.0}, {"transform_matrix": None}, '"transform_matrix" is not 4x4'),
-        ({"camera_angle_x": 1.0, "camera_model": "LIGHTFIELD"}, {}, "camera_model 'LIGHTFIELD' is not known"),
-        ({"camera_angle_x": 1.0}, {"file_path": "gone.png"}, r"1 of its 2 images are missing .*gone\.png"),
-        ({"camera_angle_x": 1.0}, {"file_path": "1.png"}, r"two frames are named 1\.png"),
-        ({"camera_angle_x": 1.0}, {"mask_path": "gone.png"}, r"its mask .*gone\.png is missing"),
-        ({"camera_angle_x": 1.0, "w": np.inf}, {}, "w is inf, not a number"),
-        ({"camera_angle_x": 1.0, "w": 10**400}, {}, "w is 10*, not a number"),
-        ({"camera_angle_x": 1.0}, {"transform_matrix": [[10**400] * 4] * 4}, '"transform_matrix" is not 4x4'),
-    ],
-)
-def test_bad_frames(tmp_path: Path, shared: dict[str, Any], keys: dict[str, Any], message: str) -> None:
-    frames = [{**frame(tmp_path, "0.png", 0), **keys}, frame(tmp_path, "1.png", 1)]
-    write_transforms(tmp_path, frames, **shared)
-    with pytest.raises(SceneError, match=message) as caught:
-        load_scene(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.shared

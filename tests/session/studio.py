@@ -12,20 +12,9 @@ from gaussians.camera import Camera
 from gaussians.distill.recipe import Recipe
 from gaussians.scene import SceneOptions
 from gaussians.session.events import StepDone
-from gaussians.session.messages import (
-    Command,
-    Failed,
-    Frame,
-    Look,
-    OpenScene,
-    Progressed,
-    Quit,
-    Report,
-    RunStateChanged,
-    SceneOpened,
-    Start,
-    View,
-)
+from gaussians.session.messages.commands import Command, Look, OpenScene, Quit, Start, View
+from gaussians.session.messages.frame import Frame
+from gaussians.session.messages.reports import Failed, Progressed, Report, RunStateChanged, SceneOpened
 from gaussians.session.worker import Worker
 from tests.session import tiny
 

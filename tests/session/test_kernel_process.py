@@ -7,7 +7,7 @@ import torch
 from gaussians.session import kernel_process
 from gaussians.session.kernel_process import compile_apart
 from gaussians.session.loader import Loader, LoadingCancelled
-from gaussians.session.messages import Loading
+from gaussians.session.messages.reports import Loading
 
 
 @pytest.fixture

@@ -10,20 +10,16 @@ from gaussians.distill.pipeline import Stage
 from gaussians.session.events import StageFinished, StageStarted, StepDone
 from gaussians.session.inbox import Inbox
 from gaussians.session.latest import Frames, Latest
-from gaussians.session.messages import (
-    CancelLoading,
+from gaussians.session.messages.commands import CancelLoading, Look, Pause, SetPreviewShare, Step
+from gaussians.session.messages.frame import Frame
+from gaussians.session.messages.reports import (
     Failed,
-    Frame,
     HistoryGrew,
     Loading,
-    Look,
     MetricsLogged,
-    Pause,
     Progressed,
     Report,
     RunStateChanged,
-    SetPreviewShare,
-    Step,
 )
 from gaussians.session.outbox import Outbox
 

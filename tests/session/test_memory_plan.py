@@ -25,14 +25,23 @@ def free(monkeypatch: pytest.MonkeyPatch, size: float | None) -> None:
 
 
 def test_more_of_anything_needs_more():
-    base = predicted(FAST, LARGE, 180, {})
+    recipe = having(student__label_weight=0.5, labels__memory_mb=100_000)(FAST)
+    base = predicted(recipe, LARGE, 180, {})
     for changed in (
-        predicted(having(teachers__optimise__densify__cap=600_000)(FAST), LARGE, 180, {}),
-        predicted(FAST, dataclasses.replace(LARGE, views=400), 180, {}),
-        predicted(FAST, dataclasses.replace(LARGE, pixels=4e6, largest=4_000_000), 180, {}),
+        predicted(having(teachers__optimise__densify__cap=600_000)(recipe), LARGE, 180, {}),
+        predicted(recipe, dataclasses.replace(LARGE, views=400), 360, {}),
+        predicted(recipe, dataclasses.replace(LARGE, pixels=4e6, largest=4_000_000), 180, {}),
     ):
         assert changed["teachers"] > base["teachers"]
         assert changed["labels"] > base["labels"]
+
+
+def test_views_without_labels_need_no_room_for_them():
+    more = dataclasses.replace(LARGE, views=400)
+    labelled = having(student__label_weight=0.5, labels__memory_mb=100_000)(FAST)
+    at_poses = having(labels__memory_mb=100_000)(FAST)
+    need = [predicted(recipe, more, 360, {})["labels"] for recipe in (labelled, at_poses)]
+    assert need[0] - need[1] == 3 * LARGE.pixels * 360
 
 
 def test_the_prediction_holds_what_runs_took():

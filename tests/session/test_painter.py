@@ -9,7 +9,8 @@ from gaussians.camera import Camera
 from gaussians.errors import BackendUnavailableError
 from gaussians.model import Gaussians
 from gaussians.session.gallery import Drawer, Picture
-from gaussians.session.messages import ELLIPSOIDS, Frame, Look, View
+from gaussians.session.messages.commands import Look, View
+from gaussians.session.messages.frame import ELLIPSOIDS, Frame
 from gaussians.session.painter import Painter
 from tests.distill.scenes import random_gaussians
 

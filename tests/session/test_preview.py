@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gaussians.camera import Camera
-from gaussians.session.messages import Look, View
+from gaussians.session.messages.commands import Look, View
 from gaussians.session.preview import IDLE_SHARE, OTHERS_WAIT, SCALES, Previews, Shot
 
 

@@ -32,7 +32,7 @@ from gaussians.session.metrics import MetricsLog
 from gaussians.session.run import Run
 from gaussians.session.scenes import load_views
 from tests.session import tiny
-from tests.session.test_run import MODELS, quality
+from tests.session.runs import MODELS, quality
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 120  # seconds that a machine under load may take

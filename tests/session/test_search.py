@@ -24,7 +24,7 @@ from gaussians.session.search import (
     searched_within,
 )
 from tests.session import tiny
-from tests.session.test_run import quality
+from tests.session.runs import quality
 
 SCENE = tiny.scene(17)
 WITHIN = 0.2

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from gaussians.camera import Camera
-from gaussians.session import messages
-from gaussians.session.messages import (
+from gaussians.session.messages.commands import (
     Command,
     Export,
     Look,
     OpenRun,
     OpenScene,
     OpenSplat,
+    Quit,
     SetPreviewShare,
     SetTeacherWeight,
     Start,
@@ -24,7 +24,7 @@ from gaussians.session.worker import Worker
 from tests.session import tiny
 from tests.session.studio import OPTIONS
 
-COMMANDS: tuple[type[Command], ...] = typing.get_args(messages.Command)
+COMMANDS: tuple[type[Command], ...] = typing.get_args(Command)
 PATH = tiny.Path("nowhere")
 ARGUMENTS: dict[type[Command], tuple] = {
     OpenScene: (PATH, OPTIONS),
@@ -68,4 +68,4 @@ def test_only_loading_is_interrupted_and_a_way_out_is_always_there():
             # What interrupted is carried out in the state before, or is done by that.
             assert TABLE[State.IDLE, command] in (Reaction.OBEY, Reaction.IGNORE)
     for state in set(State) - {State.LOADING, State.STOPPING}:
-        assert TABLE[state, messages.Quit] is Reaction.OBEY
+        assert TABLE[state, Quit] is Reaction.OBEY

@@ -12,27 +12,29 @@ from gaussians.io import read_splat
 from gaussians.session import worker
 from gaussians.session.directory import RunDirectory
 from gaussians.session.events import RunFinished, StageStarted, StepDone
-from gaussians.session.messages import (
+from gaussians.session.messages.commands import (
     Continue,
     Export,
-    Exported,
-    Failed,
-    HistoryGrew,
-    Loading,
     Look,
-    MetricsLogged,
-    ModelsChanged,
     OpenRun,
     Pause,
-    Progressed,
-    SceneOpened,
     SetPreviewShare,
     SetTeacherWeight,
     Start,
     Step,
     Stop,
-    TeachersWeighed,
     View,
+)
+from gaussians.session.messages.reports import (
+    Exported,
+    Failed,
+    HistoryGrew,
+    Loading,
+    MetricsLogged,
+    ModelsChanged,
+    Progressed,
+    SceneOpened,
+    TeachersWeighed,
 )
 from gaussians.train.optimisation import Optimisation
 from tests.session import tiny

@@ -8,17 +8,8 @@ import pytest
 
 from gaussians.errors import TrainingError
 from gaussians.session.events import StageStarted
-from gaussians.session.messages import (
-    Export,
-    Failed,
-    NotStarted,
-    OpenRun,
-    OpenScene,
-    Progressed,
-    SceneOpened,
-    Start,
-    Stop,
-)
+from gaussians.session.messages.commands import Export, OpenRun, OpenScene, Start, Stop
+from gaussians.session.messages.reports import Failed, NotStarted, Progressed, SceneOpened
 from gaussians.train.optimisation import Optimisation
 from tests.session import tiny
 from tests.session.studio import OPTIONS, in_stage, look, studio

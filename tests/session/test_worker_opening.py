@@ -9,19 +9,8 @@ import pytest
 
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions
-from gaussians.session.messages import (
-    CancelLoading,
-    Failed,
-    HistoryGrew,
-    Loading,
-    OpenRun,
-    OpenScene,
-    OpenSplat,
-    Quit,
-    RunStateChanged,
-    SceneOpened,
-    Start,
-)
+from gaussians.session.messages.commands import CancelLoading, OpenRun, OpenScene, OpenSplat, Quit, Start
+from gaussians.session.messages.reports import Failed, HistoryGrew, Loading, RunStateChanged, SceneOpened
 from tests.session import tiny
 from tests.session.studio import OPTIONS, PATIENCE, in_stage, look, studio
 

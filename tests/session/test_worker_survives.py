@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gaussians.session.messages import Failed, Look, Quit, QuitFailed, SetPreviewShare, Start
+from gaussians.session.messages.commands import Look, Quit, SetPreviewShare, Start
+from gaussians.session.messages.reports import Failed, QuitFailed
 from tests.session import tiny
 from tests.session.studio import PATIENCE, look, studio
 
@@ -43,7 +44,7 @@ def test_what_nothing_catches_is_told_once_and_the_thread_goes_on(
         opened = desk.open(scene_folder)
         with monkeypatch.context() as patch:
             patch.setattr("gaussians.session.painter.Painter.share", broken)
-            patch.setattr("gaussians.session.worker.failed_command", broken)  # the net below the net
+            patch.setattr("gaussians.session.state_machine.failed_command", broken)  # the net below the net
             desk.send(SetPreviewShare(0.2))
             told = desk.wait(Failed)
             assert str(error) in told.details

@@ -10,8 +10,8 @@ from gaussians.train.average import WeightAverage
 from gaussians.train.optimisation import Optimisation
 from gaussians.train.recipe import Densify
 
+from .runs import QUICK
 from .synthetic import optimisation, photos, random_gaussians, ring_cameras, sparse_points
-from .test_optimisation import QUICK
 
 TRUTH = random_gaussians(200)
 AVERAGED = dataclasses.replace(QUICK, steps=30, average=0.8, densify=Densify(start=0, stop=0))

@@ -1,0 +1,108 @@
+"""A run's teachers together: the labels that the student learns from, and how good they are as one model."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from gaussians.distill.pipeline import ENSEMBLE, Stage, label_weights
+from gaussians.distill.recipe import Recipe
+from gaussians.distill.reweighed import ReweighedLabels
+from gaussians.model import Gaussians
+from gaussians.scene import Scene
+from gaussians.session.checkpoints import Checkpoints
+from gaussians.session.clock import StageClock
+from gaussians.session.directory import RunDirectory
+from gaussians.session.events import Event, StageFinished
+from gaussians.session.label_stage import labels_of, reweighable
+from gaussians.session.measure import measured_ensemble
+from gaussians.session.preparation import Preparation
+from gaussians.session.weights import WEIGHTS
+
+
+class Ensemble:
+    """Renders the soft labels of a run, and measures its teachers' renders put together as they are.
+
+    Args:
+        directory, scene, recipe, device: of the run.
+        teachers: their names.
+        checkpoints: of the run, the ensemble's facts among them.
+        preparation: reads finished teachers.
+        breathe: called now and then while it is measured.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        scene: Scene,
+        recipe: Recipe,
+        teachers: Sequence[str],
+        device: torch.device,
+        checkpoints: Checkpoints,
+        preparation: Preparation,
+        breathe: Callable[[], None] | None,
+    ) -> None:
+        self._directory, self._scene, self._recipe, self._device = directory, scene, recipe, device
+        self._names, self._checkpoints, self._preparation = tuple(teachers), checkpoints, preparation
+        self._breathe = breathe
+
+    def labels(
+        self, stage: Stage, weights: Mapping[str, float], recipe: Recipe
+    ) -> Generator[Event, None, ReweighedLabels]:
+        """Render the soft labels and measure the ensemble; the teachers leave memory at the end.
+
+        Args:
+            stage: in which that is done.
+            weights: of the teachers, now.
+            recipe: that labels are rendered by.
+
+        Returns:
+            The labels by these weights, ready for others.
+
+        Raises:
+            StorageError, SplatError: a teacher can't be read, or something could not be written.
+        """
+        clock = StageClock(self._device)
+        teachers = self._teachers()
+        weights = dict(weights)
+        folder = self._directory.labels
+        labels = yield from labels_of(stage, teachers, weights, self._scene, recipe, folder, clock)
+        facts = self._checkpoints.finished(ENSEMBLE)
+        if facts is None:
+            size = sum(self._directory.splat(name).stat().st_size for name in teachers)
+            count = sum(len(teacher) for teacher in teachers.values())
+            facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
+            facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
+            facts |= self._measured(teachers, weights)
+            self._keep(facts)
+        yield StageFinished(stage, facts, resumed=False)
+        return reweighable(labels, weights, self._scene, recipe, self._preparation.splat)
+
+    def facts(self, weights: Mapping[str, float]) -> dict[str, Any]:
+        """What is known of it, measured again if the teachers were weighed otherwise since.
+
+        Args:
+            weights: of the teachers, now.
+
+        Raises:
+            StorageError, SplatError: a teacher can't be read, or the facts could not be written.
+        """
+        facts = self._checkpoints.finished(ENSEMBLE)
+        assert facts is not None, "it is measured before the student is trained"
+        if facts.get(WEIGHTS, label_weights(self._recipe, self._names)) != weights:
+            facts |= self._measured(self._teachers(), weights)
+            facts[WEIGHTS] = weights
+            self._keep(facts)
+        return facts
+
+    def _keep(self, facts: dict[str, Any]) -> None:
+        """In the folder that may have gone while it was measured."""
+        self._directory.check_there()
+        self._checkpoints.finish(ENSEMBLE, facts)
+
+    def _teachers(self) -> dict[str, Gaussians]:
+        return {name: self._preparation.splat(name) for name in self._names}
+
+    def _measured(self, teachers: Mapping[str, Gaussians], weights: Mapping[str, float]) -> dict[str, Any]:
+        combine = self._recipe.labels.combine
+        return measured_ensemble(teachers, weights, self._scene, self._device, self._breathe, combine)
