@@ -4,9 +4,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gaussians.train.pull_kernels import pulls
 from gaussians.train.transfer import to_device
 
 PULL = "pull"
@@ -25,11 +27,22 @@ def pull(meta: dict[str, Any], absgrad: bool) -> tuple[Tensor, Tensor]:
     """
     if PULL in meta:
         return meta[PULL]
-    means2d, cameras = meta["means2d"], meta["n_cameras"]
+    means2d, cameras, radii = meta["means2d"], meta["n_cameras"], meta["radii"]
     gradients = means2d.absgrad if absgrad else means2d.grad
+    if len(gradients) == 1 and gradients.device.type == "cpu" and gradients.dtype == torch.float32:
+        size = (meta["width"] * cameras, meta["height"] * cameras)
+        return _pull_of_one(gradients[0], radii[0], size)
     half = _half(meta["width"] * cameras, meta["height"] * cameras, gradients.dtype, gradients.device)
     norms = torch.linalg.vector_norm(gradients * half, dim=-1).sum(dim=0)
-    return norms, (meta["radii"] > 0).all(dim=-1).sum(dim=0).to(norms.dtype)
+    return norms, (radii > 0).all(dim=-1).sum(dim=0).to(norms.dtype)
+
+
+def _pull_of_one(gradients: Tensor, radii: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """`pull` of one camera on the CPU, by a kernel; size is its width and height."""
+    norms, seen = torch.empty(len(gradients)), torch.empty(len(gradients))
+    arrays = (gradients.contiguous().numpy(), radii.contiguous().numpy())
+    pulls(*arrays, np.float32(size[0] / 2), np.float32(size[1] / 2), norms.numpy(), seen.numpy())
+    return norms, seen
 
 
 def pulled_together(pulls: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
