@@ -72,7 +72,7 @@ class Labels(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SoftLabels:
-    """The labels of all training views, if any student looks at them, then of all unseen poses.
+    """The labels of all training views, where they are wanted, then of all unseen poses.
 
     Made by `render_labels`.
 
@@ -152,11 +152,12 @@ def render_labels(
             start, end = end, end + label.size
             pixels[start:end], disagreement[done] = label.ravel(), spread
             yield done + 1
+        _remove_others(folder)
         return SoftLabels(pixels, shapes, disagreement, first)
     path = folder / f"{_key(taking_part, shares, cameras, background, blending)}{_SUFFIX}"
     if not path.is_file() or path.stat().st_size != size + 4 * len(cameras):
         yield from _write(path, rendered)
-    _remove_others(path)
+    _remove_others(folder, path)
     # Mapped for reading only: to write through a map on a full disk kills the process.
     disagreement = np.fromfile(path, np.float32, offset=size)
     return SoftLabels(np.memmap(path, np.uint8, "r", shape=(size,)), shapes, disagreement, first)
@@ -227,7 +228,8 @@ def seen_together(renders: Sequence[Tensor], shares: Sequence[float], combine: s
         combine: see `Blending.combine`.
     """
     weighted = [share * render for share, render in zip(shares, renders, strict=True)]
-    return combined(torch.stack(list(renders)), torch.stack(weighted).sum(dim=0), combine)
+    mean = torch.stack(weighted).sum(dim=0)
+    return mean if combine == MEAN.combine else combined(torch.stack(list(renders)), mean, combine)
 
 
 def combined(stack: Tensor, mean: Tensor, combine: str) -> Tensor:
@@ -251,9 +253,9 @@ def _write(path: Path, rendered: Iterator[tuple[np.ndarray, float]]) -> Iterator
         file.write(np.array(spreads, np.float32).tobytes())
 
 
-def _remove_others(path: Path) -> None:
-    """Labels of other weights or teachers are of no more use, and large."""
-    for other in path.parent.glob(f"*{_SUFFIX}"):
+def _remove_others(folder: Path, path: Path | None = None) -> None:
+    """Labels of other weights, teachers or views are of no more use, and large."""
+    for other in folder.glob(f"*{_SUFFIX}"):
         if other != path:
             other.unlink(missing_ok=True)
 

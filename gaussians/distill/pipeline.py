@@ -72,8 +72,18 @@ def label_count(recipe: Recipe, views: int) -> int:
 
 
 def first_label(recipe: Recipe, views: int) -> int:
-    """The number of the first view or pose that has a label: a student may look at those of poses alone."""
+    """The number of the first view or pose that has a label: a student may look at those of poses alone.
+
+    Where it looks at none, views have theirs all the same, as the teachers are compared by them.
+    """
     return views if recipe.student.label_weight == 0 and recipe.student.poses.share > 0 else 0
+
+
+def label_set(recipe: Recipe) -> tuple[object, ...]:
+    """What decides, on a scene, which labels are rendered: equal where recipes want the same ones."""
+    poses = recipe.student.poses
+    drawn = (poses.count, poses.jitter, recipe.seed) if poses.share > 0 else ()
+    return (first_label(recipe, 1), *drawn)
 
 
 def waves(stages: Sequence[Stage], recipe: Recipe) -> list[list[Stage]]:
@@ -94,7 +104,7 @@ def label_weights(recipe: Recipe, teachers: Sequence[str]) -> dict[str, float]:
 
 
 def label_cameras(scene: Scene, recipe: Recipe) -> list[Camera]:
-    """Where labels are rendered from, as far as the student looks at them: training views, unseen poses."""
+    """Where labels are rendered from: training views and unseen poses, see `first_label`."""
     cameras = [view.camera for view in scene.train]
     return (cameras + student_poses(scene, recipe))[first_label(recipe, len(cameras)) :]
 

@@ -8,6 +8,9 @@ Contract. All functions have `gsplat.rasterization`'s names, shapes and meaning 
 - "cuda": gsplat.
 - "reference": plain PyTorch, float64 or float32, slow; for tests.
 - "auto": "cuda" where the tensors are on a GPU, else "cpu".
+
+A backend may also have `rasterize_stored`, which takes the six stored tensors in place of the activated ones,
+and returns None for what it leaves to `rasterize`.
 """
 
 import importlib
@@ -101,11 +104,12 @@ def rasterize_stored(
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """`rasterize` Gaussians as they are stored and trained, into one camera: what a training step does.
 
-    The same image and gradients, to the bit; on the CPU as one node of autograd, in less time. There
-    meta["means2d"] is a leaf, whose gradient is there after each backward pass.
+    The same image and gradients, to the bit; on the CPU as one node of autograd, in less time. As there, call
+    meta["means2d"].retain_grad() to have its gradient, which is that of the last backward pass.
 
     Args and errors: as for `rasterize`, of one camera, and:
         gaussians: whose coefficients beyond the constant get no gradient where sh_degree is 0.
+        viewmats, Ks, backgrounds: get no gradient.
         trusted: that shapes fit is known, too.
     """
     renderer = _backend(backend, gaussians.means)

@@ -12,12 +12,16 @@ from gaussians.model import Gaussians
 from gaussians.scene import Scene
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import StageClock
+from gaussians.session.completion import Completion
 from gaussians.session.directory import RunDirectory
 from gaussians.session.events import Event, StageFinished
 from gaussians.session.label_stage import labels_of, reweighable
 from gaussians.session.measure import measured_ensemble
 from gaussians.session.preparation import Preparation
 from gaussians.session.weights import WEIGHTS
+
+OF_LABELS = frozenset({"step", "disagreement", "seconds", "peak_memory"})
+"""What of an ensemble's facts is known of its labels, and not of its teachers."""
 
 
 class Ensemble:
@@ -28,6 +32,7 @@ class Ensemble:
         teachers: their names.
         checkpoints: of the run, the ensemble's facts among them.
         preparation: reads finished teachers.
+        completion: marks the ensemble's facts as final.
         breathe: called now and then while it is measured.
     """
 
@@ -40,11 +45,12 @@ class Ensemble:
         device: torch.device,
         checkpoints: Checkpoints,
         preparation: Preparation,
+        completion: Completion,
         breathe: Callable[[], None] | None,
     ) -> None:
         self._directory, self._scene, self._recipe, self._device = directory, scene, recipe, device
         self._names, self._checkpoints, self._preparation = tuple(teachers), checkpoints, preparation
-        self._breathe = breathe
+        self._completion, self._breathe = completion, breathe
 
     def labels(
         self, stage: Stage, weights: Mapping[str, float], recipe: Recipe
@@ -67,14 +73,16 @@ class Ensemble:
         weights = dict(weights)
         folder = self._directory.labels
         labels = yield from labels_of(stage, teachers, weights, self._scene, recipe, folder, clock)
-        facts = self._checkpoints.finished(ENSEMBLE)
-        if facts is None:
-            size = sum(self._directory.splat(name).stat().st_size for name in teachers)
-            count = sum(len(teacher) for teacher in teachers.values())
-            facts = {"step": len(labels), "gaussians": count, "bytes": size, **clock.facts()}
-            facts |= {"disagreement": float(labels.disagreement.mean()), WEIGHTS: weights}
-            facts |= self._measured(teachers, weights)
-            self._keep(facts)
+        known = self._checkpoints.finished(ENSEMBLE)
+        facts = known or {}
+        if not facts.keys() >= OF_LABELS:
+            spread = float(labels.disagreement.mean())
+            facts = {**facts, "step": len(labels), "disagreement": spread, **clock.facts()}
+            if known is None:  # or another run has measured the same teachers
+                size = sum(self._directory.splat(name).stat().st_size for name in teachers)
+                facts |= {"gaussians": sum(map(len, teachers.values())), "bytes": size, WEIGHTS: weights}
+                facts |= self._measured(teachers, weights)
+            self._completion.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
         return reweighable(labels, weights, self._scene, recipe, self._preparation.splat)
 
@@ -92,13 +100,8 @@ class Ensemble:
         if facts.get(WEIGHTS, label_weights(self._recipe, self._names)) != weights:
             facts |= self._measured(self._teachers(), weights)
             facts[WEIGHTS] = weights
-            self._keep(facts)
+            self._completion.finish(ENSEMBLE, facts)
         return facts
-
-    def _keep(self, facts: dict[str, Any]) -> None:
-        """In the folder that may have gone while it was measured."""
-        self._directory.check_there()
-        self._checkpoints.finish(ENSEMBLE, facts)
 
     def _teachers(self) -> dict[str, Gaussians]:
         return {name: self._preparation.splat(name) for name in self._names}

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gaussians.distill.pipeline import ENSEMBLE, TRUNK, label_weights
+from gaussians.distill.pipeline import ENSEMBLE, TRUNK, label_set, label_weights
 from gaussians.distill.recipe import Labels, Recipe
 from gaussians.errors import RunError
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
+from gaussians.session.ensemble import OF_LABELS
 from gaussians.session.events import Event, StageFinished
 from gaussians.session.run import Run
 from gaussians.session.weights import WEIGHTS
@@ -111,7 +112,10 @@ def link(source: Path, target: Path) -> None:
 
 
 def _hand_ensemble(giver: RunDirectory, taker: RunDirectory) -> None:
-    """Copy what is known of an ensemble, if it is the same teachers', put together by the same options."""
+    """Copy what is known of an ensemble, if it is the same teachers', put together by the same options.
+
+    Without what is known of the labels, where others are wanted.
+    """
     ensemble = Checkpoints(giver.checkpoints).finished(ENSEMBLE)
     known = Checkpoints(taker.checkpoints).finished(ENSEMBLE)
     if ensemble is None or known is not None:
@@ -119,6 +123,8 @@ def _hand_ensemble(giver: RunDirectory, taker: RunDirectory) -> None:
     given, taken = giver.load(), taker.load()
     same_labels = _labels(given.recipe) == _labels(taken.recipe)
     if same_labels and ensemble.get(WEIGHTS) == label_weights(taken.recipe, taken.teacher_names):
+        if label_set(given.recipe) != label_set(taken.recipe):
+            ensemble = {name: fact for name, fact in ensemble.items() if name not in OF_LABELS}
         Checkpoints(taker.checkpoints).finish(ENSEMBLE, ensemble)
 
 

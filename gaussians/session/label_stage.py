@@ -23,7 +23,7 @@ def labels_of(
     folder: Path,
     clock: StageClock,
 ) -> Generator[StepDone, None, SoftLabels]:
-    """Render every label that the student looks at. Raises as `render_labels` does."""
+    """Render the labels that the recipe wants. Raises as `render_labels` does."""
     rendering = render_labels(
         teachers,
         weights,

@@ -97,8 +97,9 @@ class Run:
             directory, scene, recipe, self.teachers, device, self._checkpoints, breathe
         )
         self._ensemble = Ensemble(
-            directory, scene, recipe, self.teachers, device, self._checkpoints, self._preparation, breathe
-        )
+            directory, scene, recipe, self.teachers, device, self._checkpoints, self._preparation,
+            self._completion, breathe,
+        )  # fmt: skip
         self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
         self.history = History(directory.history, recipe.student.optimise.steps)
         self._student_labels: ReweighedLabels | None = None

@@ -45,9 +45,9 @@ def _pull_of_one(gradients: Tensor, radii: Tensor, size: tuple[int, int]) -> tup
     return norms, seen
 
 
-def pulled_together(pulls: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
+def pulled_together(passes: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
     """The meta dictionary of a step whose passes pulled so."""
-    norms, seen = (torch.stack(parts).sum(dim=0) for parts in zip(*pulls, strict=True))
+    norms, seen = (torch.stack(parts).sum(dim=0) for parts in zip(*passes, strict=True))
     return {PULL: (norms, seen)}
 
 

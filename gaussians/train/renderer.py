@@ -71,6 +71,7 @@ class Renderer:
             "trusted": not looks,
             "backend": self._backend,
         }
+        # Of several views `Batch.together` asks whether means2d retains its gradient: a leaf says no.
         if opacities is None and self._recipe.batch == 1:
             image, alpha, meta = rasterize_stored(gaussians, **settings)
         else:

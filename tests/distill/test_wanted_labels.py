@@ -1,4 +1,4 @@
-"""Labels are rendered of what the student looks at, and of nothing else."""
+"""Labels are rendered of what the student looks at; where that is nothing, of training views."""
 
 from pathlib import Path
 

@@ -114,7 +114,7 @@ def rasterize_stored(
     radii = torch.empty(1, n, 2, dtype=torch.int32)
     shot = Shot(
         *seen_by(viewmats, Ks, width, height), array(backgrounds[0]), (width, height), sh_degree, absgrad,
-        trusted, means2d, conics, depths, radii, opacities,
+        trusted, torch.is_grad_enabled(), means2d, conics, depths, radii, opacities,
     )  # fmt: skip
     image, alpha = Stored.apply(*parameters, shot)  # pyright: ignore[reportGeneralTypeIssues] - as above
     if image.requires_grad:

@@ -36,6 +36,7 @@ class Shot(NamedTuple):
         degree: bands of spherical harmonics in use.
         absgrad: also sum absolute 2-D gradients.
         trusted: values are not looked at.
+        differentiable: there may be a backward pass.
         means2d: [1, N, 2], written; it gets its gradient as `grad`, and `absgrad` where asked for.
         conics [1, N, 3], depths [1, N], radii [1, N, 2] int32, opacities [1, N]: written.
     """
@@ -47,6 +48,7 @@ class Shot(NamedTuple):
     degree: int
     absgrad: bool
     trusted: bool
+    differentiable: bool
     means2d: Tensor
     conics: Tensor
     depths: Tensor
@@ -85,7 +87,7 @@ class Stored(torch.autograd.Function):
         harmonics_forward(place, first, others, shot.centre, radii, shot.degree, colors)
         bins = Bins.of(means2d, depths, radii, width, height)
         rows = packed_rows(bins, means2d, conics, opacity, colors)
-        light, last = empty_light(bins, any(ctx.needs_input_grad)), np.empty((height, width), np.int32)
+        light, last = empty_light(bins, shot.differentiable), np.empty((height, width), np.int32)
         image, alpha = torch.empty(1, height, width, 3), torch.empty(1, height, width, 1)
         forward_kernel(3)(
             rows, *bins.tiling(), shot.background, array(image[0]), array(alpha[0, :, :, 0]), last, *light
@@ -149,7 +151,7 @@ def _check(
 
 def seen_by(viewmats: Tensor, Ks: Tensor, width: int, height: int) -> tuple[Array, Array]:
     """Frame and centre of a camera; kept, as training looks through the same ones again and again."""
-    return _seen_by(viewmats.numpy().tobytes(), Ks.numpy().tobytes(), width, height)
+    return _seen_by(array(viewmats).tobytes(), array(Ks).tobytes(), width, height)
 
 
 @functools.lru_cache(maxsize=4096)
