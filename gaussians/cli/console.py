@@ -3,16 +3,15 @@
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import rich.console
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from gaussians.cli.budget_notes import budget_notes
 from gaussians.cli.tables import model_table, print_whole
-from gaussians.distill.budget import parse_budget
 from gaussians.distill.pipeline import LABELS, Stage
 from gaussians.distill.recipe import Recipe
 from gaussians.scene import Progress as SceneProgress
@@ -142,7 +141,7 @@ class Console:
         totals = report["totals"]
         lines = [
             f"{views}; student: {100 * totals['student_share']:.1f} % of the vanilla teacher's Gaussians",
-            *_unneeded(report),
+            *budget_notes(report),
             f"total {totals['seconds']:.0f} s of training, at most {totals['peak_memory'] / 1e6:.0f} MB",
             f"student  {directory / 'student.ply'}",
             f"teachers {directory / 'teachers'}",
@@ -169,16 +168,6 @@ class Console:
         """Say that all is saved, and how to go on."""
         line = f"saved; go on with: python main.py distill --out {directory} --resume"
         self._err.print(line, markup=False, soft_wrap=True)
-
-
-def _unneeded(report: Mapping[str, Any]) -> list[str]:
-    """A note on a budget with room for more than the student could be given; none on others."""
-    student = report["recipe"]["student"]
-    budget, vanilla = parse_budget(student["budget"]), next(iter(report["models"].values()))["gaussians"]
-    if not budget.exceeds(vanilla, student["optimise"]["sh_degree"]):
-        return []
-    more = f"budget {budget.text} has room for more than the vanilla teacher's {vanilla:,} Gaussians"
-    return [f"{more}, which were the limit then"]
 
 
 def _bars(console: rich.console.Console, transient: bool = False) -> Progress:
