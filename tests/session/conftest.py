@@ -1,4 +1,4 @@
-"""What the session's tests share: a scene folder, and a run that is finished."""
+"""What the session's tests share: a scene folder, and runs that are finished."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 from gaussians.session.directory import RunDirectory, RunPlan
 from gaussians.session.run import Run
 from tests.session import studio, tiny
+from tests.session.runs import begin
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,17 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, scene_folder: Path) -
     for _ in Run(directory, scene, tiny.recipe(), torch.device("cpu")).events():
         pass
     return directory.path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run")
+    list(begin(path, tiny.recipe()).events())
+    return path
+
+
+@pytest.fixture(scope="session")
+def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compact")
+    list(begin(path, tiny.compact_recipe()).events())
+    return path

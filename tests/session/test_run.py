@@ -19,20 +19,6 @@ from tests.session import tiny
 from tests.session.runs import MODELS, SCENE, begin
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("run")
-    list(begin(path, tiny.recipe()).events())
-    return path
-
-
-@pytest.fixture(scope="module")
-def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("compact")
-    list(begin(path, tiny.compact_recipe()).events())
-    return path
-
-
 def test_leaves_every_file_of_the_contract(finished: Path):
     names = ["recipe.json", "metrics.jsonl", "report.json", "report.png", "student.ply", "checkpoints"]
     names += ["cameras.json"]

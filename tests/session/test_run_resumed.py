@@ -31,20 +31,6 @@ def dropped(path: Path, recipe: Recipe, after: int) -> None:
             break
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("run")
-    list(begin(path, tiny.recipe()).events())
-    return path
-
-
-@pytest.fixture(scope="module")
-def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("compact")
-    list(begin(path, tiny.compact_recipe()).events())
-    return path
-
-
 @pytest.mark.parametrize("dropped_after", [3, 26, 47, 75, 108, 121])
 def test_dropped_anywhere_and_resumed_gives_the_same_report(
     dropped_after: int, finished: Path, tmp_path: Path
