@@ -39,7 +39,7 @@ from gaussians.raster.cpu.layout import (
 
 WIDTH, HEIGHT = 53, 37  # no whole number of tiles
 COUNT = 300
-USED = LOG_OPACITY + 1  # columns of a packed Gaussian that make its exponents; what lies beyond may be anything
+USED = LOG_OPACITY + 1  # columns that make a Gaussian's exponents; others may hold anything
 
 
 def packed_scene() -> tuple[Bins, np.ndarray]:
