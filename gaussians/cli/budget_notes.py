@@ -1,10 +1,12 @@
 """What a finished run tells of its budget: that it was more than could be given, or too little."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gaussians.distill.budget import parse_budget
 from gaussians.distill.pipeline import STUDENT
+from gaussians.io import readable_suffixes
 
 _BEARABLE = {"psnr": (0.1, "{:.2f} dB"), "ssim": (0.005, "{:.3f} of SSIM")}  # that a student may lack
 _AT_CAP = 0.98  # of the cap: what is removed after growth's end is not much
@@ -32,6 +34,8 @@ def _lacking(report: Mapping[str, Any]) -> list[str]:
     vanilla, student = _vanilla(report), report["models"][STUDENT]
     if vanilla["psnr"] is None or student["psnr"] is None:
         return []
+    if Path(report["scene"]["path"]).suffix.lower() in readable_suffixes():
+        return []  # a splat without photos: it is compared with its own renders, and so is as good as can be
     lacks = [
         text.format(vanilla[metric] - student[metric])
         for metric, (bearable, text) in _BEARABLE.items()

@@ -1,24 +1,20 @@
 """A run's teachers together: the labels that the student learns from, and how good they are as one model."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from typing import Any
-
-import torch
 
 from gaussians.distill.pipeline import ENSEMBLE, Stage, label_weights
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.reweighed import ReweighedLabels
 from gaussians.model import Gaussians
-from gaussians.scene import Scene
-from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.clock import StageClock
 from gaussians.session.completion import Completion
-from gaussians.session.directory import RunDirectory
 from gaussians.session.events import Event, StageFinished
 from gaussians.session.label_stage import labels_of, reweighable
 from gaussians.session.measure import measured_ensemble
 from gaussians.session.preparation import Preparation
 from gaussians.session.weights import WEIGHTS
+from gaussians.session.workplace import Workplace
 
 OF_LABELS = frozenset({"step", "disagreement", "seconds", "peak_memory"})
 """What of an ensemble's facts is known of its labels, and not of its teachers."""
@@ -28,29 +24,13 @@ class Ensemble:
     """Renders the soft labels of a run, and measures its teachers' renders put together as they are.
 
     Args:
-        directory, scene, recipe, device: of the run.
-        teachers: their names.
-        checkpoints: of the run, the ensemble's facts among them.
+        workplace: of the run.
         preparation: reads finished teachers.
         completion: marks the ensemble's facts as final.
-        breathe: called now and then while it is measured.
     """
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        scene: Scene,
-        recipe: Recipe,
-        teachers: Sequence[str],
-        device: torch.device,
-        checkpoints: Checkpoints,
-        preparation: Preparation,
-        completion: Completion,
-        breathe: Callable[[], None] | None,
-    ) -> None:
-        self._directory, self._scene, self._recipe, self._device = directory, scene, recipe, device
-        self._names, self._checkpoints, self._preparation = tuple(teachers), checkpoints, preparation
-        self._completion, self._breathe = completion, breathe
+    def __init__(self, workplace: Workplace, preparation: Preparation, completion: Completion) -> None:
+        self._at, self._preparation, self._completion = workplace, preparation, completion
 
     def labels(
         self, stage: Stage, weights: Mapping[str, float], recipe: Recipe
@@ -68,23 +48,23 @@ class Ensemble:
         Raises:
             StorageError, SplatError: a teacher can't be read, or something could not be written.
         """
-        clock = StageClock(self._device)
+        clock = StageClock(self._at.device)
         teachers = self._teachers()
         weights = dict(weights)
-        folder = self._directory.labels
-        labels = yield from labels_of(stage, teachers, weights, self._scene, recipe, folder, clock)
-        known = self._checkpoints.finished(ENSEMBLE)
+        folder = self._at.directory.labels
+        labels = yield from labels_of(stage, teachers, weights, self._at.scene, recipe, folder, clock)
+        known = self._at.checkpoints.finished(ENSEMBLE)
         facts = known or {}
         if not facts.keys() >= OF_LABELS:
             spread = float(labels.disagreement.mean())
             facts = {**facts, "step": len(labels), "disagreement": spread, **clock.facts()}
             if known is None:  # or another run has measured the same teachers
-                size = sum(self._directory.splat(name).stat().st_size for name in teachers)
+                size = sum(self._at.directory.splat(name).stat().st_size for name in teachers)
                 facts |= {"gaussians": sum(map(len, teachers.values())), "bytes": size, WEIGHTS: weights}
                 facts |= self._measured(teachers, weights)
             self._completion.finish(ENSEMBLE, facts)
         yield StageFinished(stage, facts, resumed=False)
-        return reweighable(labels, weights, self._scene, recipe, self._preparation.splat)
+        return reweighable(labels, weights, self._at.scene, recipe, self._preparation.splat)
 
     def facts(self, weights: Mapping[str, float]) -> dict[str, Any]:
         """What is known of it, measured again if the teachers were weighed otherwise since.
@@ -95,17 +75,19 @@ class Ensemble:
         Raises:
             StorageError, SplatError: a teacher can't be read, or the facts could not be written.
         """
-        facts = self._checkpoints.finished(ENSEMBLE)
+        facts = self._at.checkpoints.finished(ENSEMBLE)
         assert facts is not None, "it is measured before the student is trained"
-        if facts.get(WEIGHTS, label_weights(self._recipe, self._names)) != weights:
+        if facts.get(WEIGHTS, label_weights(self._at.recipe, self._at.teachers)) != weights:
             facts |= self._measured(self._teachers(), weights)
             facts[WEIGHTS] = weights
             self._completion.finish(ENSEMBLE, facts)
         return facts
 
     def _teachers(self) -> dict[str, Gaussians]:
-        return {name: self._preparation.splat(name) for name in self._names}
+        return {name: self._preparation.splat(name) for name in self._at.teachers}
 
     def _measured(self, teachers: Mapping[str, Gaussians], weights: Mapping[str, float]) -> dict[str, Any]:
-        combine = self._recipe.labels.combine
-        return measured_ensemble(teachers, weights, self._scene, self._device, self._breathe, combine)
+        combine = self._at.recipe.labels.combine
+        return measured_ensemble(
+            teachers, weights, self._at.scene, self._at.device, self._at.breathe, combine
+        )

@@ -1,9 +1,6 @@
 """What a stage of a run begins with: its checkpoint, the trunk's, the points, or finished teachers."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
-
-import torch
 
 from gaussians.distill.labels import Labels
 from gaussians.distill.optimisations import (
@@ -12,14 +9,11 @@ from gaussians.distill.optimisations import (
     teacher_optimisation,
 )
 from gaussians.distill.pipeline import TRUNK, Stage, is_compact, student_start
-from gaussians.distill.recipe import Recipe
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.ranks import Ranks
-from gaussians.scene import Scene
 from gaussians.session.backing_off import BackingOff
-from gaussians.session.checkpoints import Checkpoints
-from gaussians.session.directory import RunDirectory
+from gaussians.session.workplace import Workplace
 from gaussians.train.optimisation import Optimisation
 
 
@@ -27,27 +21,12 @@ class Preparation:
     """Makes the optimisations of a run's stages.
 
     Args:
-        directory, scene, recipe, device: of the run.
-        teachers: their names, the one that counts as vanilla first.
-        checkpoints: of the run.
+        workplace: of the run.
         backing_off: the counts that stages are held to.
-        breathe: called now and then while importance is measured.
     """
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        scene: Scene,
-        recipe: Recipe,
-        teachers: Sequence[str],
-        device: torch.device,
-        checkpoints: Checkpoints,
-        backing_off: BackingOff,
-        breathe: Callable[[], None] | None,
-    ) -> None:
-        self._directory, self._scene, self._recipe, self._device = directory, scene, recipe, device
-        self._teachers, self._checkpoints, self._backing_off = tuple(teachers), checkpoints, backing_off
-        self._breathe = breathe
+    def __init__(self, workplace: Workplace, backing_off: BackingOff) -> None:
+        self._at, self._backing_off = workplace, backing_off
 
     def optimisation(
         self, stage: Stage, labels: Labels | None, team: Ranks
@@ -66,7 +45,7 @@ class Preparation:
             RunError: a checkpoint can't be read.
             StorageError: the run's folder is gone.
         """
-        checkpoint = self._checkpoints.load(stage.name)
+        checkpoint = self._at.checkpoints.load(stage.name)
         facts = None if checkpoint is None else checkpoint[1]
         if facts is not None:
             self._backing_off.take(stage, facts)
@@ -74,7 +53,7 @@ class Preparation:
         if checkpoint is not None:
             optimisation.load_state_dict(checkpoint[0])
         elif stage.first > 0:
-            trunk = self._checkpoints.load(TRUNK)
+            trunk = self._at.checkpoints.load(TRUNK)
             assert trunk is not None, "the trunk is finished before a teacher forks from it"
             optimisation.load_state_dict(trunk[0])
         self._backing_off.shed(stage, optimisation)
@@ -82,13 +61,13 @@ class Preparation:
 
     def splat(self, model: str) -> Gaussians:
         """A finished model, on the run's device. Raises StorageError or SplatError."""
-        self._directory.check_there()
-        return read_splat(self._directory.splat(model)).to(self._device)
+        self._at.directory.check_there()
+        return read_splat(self._at.directory.splat(model)).to(self._at.device)
 
     def count(self, teacher: str) -> int:
         """Gaussians of a finished teacher. Raises StorageError."""
-        self._directory.check_there()
-        facts = self._checkpoints.finished(teacher)
+        self._at.directory.check_there()
+        facts = self._at.checkpoints.finished(teacher)
         assert facts is not None, "teachers are finished before the student begins"
         return facts["gaussians"]
 
@@ -96,14 +75,18 @@ class Preparation:
         """The trunk's or a teacher's, at step 0."""
         recipe = self._backing_off.recipe(stage)
         if not is_compact(stage, recipe):
-            return teacher_optimisation(stage, self._scene, recipe, self._device)
-        vanilla = self.splat(self._teachers[0])
-        return compact_teacher_optimisation(stage, self._scene, recipe, vanilla, self._device, self._breathe)
+            return teacher_optimisation(stage, self._at.scene, recipe, self._at.device)
+        vanilla = self.splat(self._at.teachers[0])
+        return compact_teacher_optimisation(
+            stage, self._at.scene, recipe, vanilla, self._at.device, self._at.breathe
+        )
 
     def _student(self, stage: Stage, labels: Labels, team: Ranks) -> Optimisation:
         """The student's at step 0; of the teachers, those it needs are in memory meanwhile."""
-        counts = {name: self.count(name) for name in self._teachers}
-        needed = dict.fromkeys((self._teachers[0], student_start(self._recipe, counts)))
+        counts = {name: self.count(name) for name in self._at.teachers}
+        needed = dict.fromkeys((self._at.teachers[0], student_start(self._at.recipe, counts)))
         teachers = {name: self.splat(name) for name in needed}
         recipe = self._backing_off.recipe(stage)
-        return student_optimisation(self._scene, recipe, teachers, labels, self._device, self._breathe, team)
+        return student_optimisation(
+            self._at.scene, recipe, teachers, labels, self._at.device, self._at.breathe, team
+        )

@@ -48,6 +48,7 @@ from gaussians.session.metrics import MetricsLog
 from gaussians.session.preparation import Preparation
 from gaussians.session.run_log import RunLog
 from gaussians.session.weights import WEIGHTS, last_weights
+from gaussians.session.workplace import Workplace
 from gaussians.train.optimisation import Optimisation
 
 
@@ -90,16 +91,10 @@ class Run:
         self._log = RunLog(directory, scene, device, self._metrics, on_line)
         self._timer = SaveTimer(save_every)
         self._backing_off = BackingOff(recipe, device)
-        self._preparation = Preparation(
-            directory, scene, recipe, self.teachers, device, self._checkpoints, self._backing_off, breathe
-        )
-        self._completion = Completion(
-            directory, scene, recipe, self.teachers, device, self._checkpoints, breathe
-        )
-        self._ensemble = Ensemble(
-            directory, scene, recipe, self.teachers, device, self._checkpoints, self._preparation,
-            self._completion, breathe,
-        )  # fmt: skip
+        workplace = Workplace(directory, scene, recipe, device, self.teachers, self._checkpoints, breathe)
+        self._preparation = Preparation(workplace, self._backing_off)
+        self._completion = Completion(workplace)
+        self._ensemble = Ensemble(workplace, self._preparation, self._completion)
         self.weights = last_weights(self._metrics.lines()) or label_weights(recipe, self.teachers)
         self.history = History(directory.history, recipe.student.optimise.steps)
         self._student_labels: ReweighedLabels | None = None

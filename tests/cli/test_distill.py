@@ -160,13 +160,16 @@ def test_a_splat_as_the_scene_is_its_own_teacher(
     assert main([*line, "--resume"]) == 0
 
 
-def test_a_splat_alone_becomes_a_compact_one(tmp_path: Path, recipe: Path) -> None:
+def test_a_splat_alone_becomes_a_compact_one(
+    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No scene: the teacher is looked at from all around, and its renders are what is measured against."""
     splat, out = tmp_path / "thing.ply", tmp_path / "run"
     write_splat(splat, with_sh_degree(tiny.true_gaussians(), 0))
     line = ["distill", "--teacher", str(splat), "--out", str(out), "--recipe", str(recipe), "--budget", "40%"]
     more = ["--resolution", "32", "--test-every", "10", "--device", "cpu", "--set"]
     assert main([*line, *more, "student.optimise.rates.means=0.001"]) == 0
+    assert "lacks" not in capsys.readouterr().out  # its renders are what it is measured against
     told = report(out)
     assert told["models"]["student"]["gaussians"] == 48
     assert told["models"]["thing"]["psnr"] > 50
