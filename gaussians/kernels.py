@@ -22,7 +22,7 @@ import numpy as np
 import platformdirs
 from llvmlite import ir
 from numba.core import config, types
-from numba.core.cgutils import get_item_pointer
+from numba.core.cgutils import get_item_pointer, get_or_insert_function
 from numba.extending import intrinsic
 
 KERNEL_SOURCES = (
@@ -108,3 +108,38 @@ def fetch_add(typingctx: Any, counter: Any, increment: Any) -> Any:
         return builder.atomic_rmw("add", pointer, args[1], "monotonic")
 
     return types.int64(counter, types.int64), codegen
+
+
+def fetch_line(builder: Any, pointer: ir.Value, to_write: bool = False) -> None:
+    """Emit the request for a cache line that will be wanted soon."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    function = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    how = [ir.Constant(number, value) for value in (int(to_write), 3, 1)]  # to all caches, as data
+    builder.call(function, [builder.bitcast(pointer, byte), *how])
+
+
+def _fetching(array: Any, to_write: bool) -> Any:
+    """Signature and code of a request for element `index` of a contiguous array, counted flat."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        fetch_line(builder, builder.gep(data, [args[1]]), to_write)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
+@intrinsic
+def fetch_to_read(typingctx: Any, array: Any, index: Any) -> Any:
+    """Have the cache line of an element read that will be wanted soon; beyond the array it does no harm."""
+    return _fetching(array, to_write=False)
+
+
+@intrinsic
+def fetch_to_write(typingctx: Any, array: Any, index: Any) -> Any:
+    """The same of one that will be written.
+
+    Stores reach memory in their order: one whose line is far away holds up all that follow.
+    """
+    return _fetching(array, to_write=True)

@@ -34,7 +34,7 @@ def bench_raster(workload: Workload, copy_bandwidth: float, fma_rate: float) -> 
     """
     width, height = workload.camera.width, workload.camera.height
     (means2d, conics, depths, radii), times = _projected(workload)
-    seen = (means2d[0].numpy(), depths[0].numpy(), radii[0].numpy())
+    seen = (means2d[0].numpy(), conics[0].numpy(), workload.opacities, depths[0].numpy(), radii[0].numpy())
     times["binning_ms"] = median_ms(lambda: Bins.of(*seen, width, height))
     bins = Bins.of(*seen, width, height)
     colors, opacities = torch.from_numpy(workload.colors)[None], torch.from_numpy(workload.opacities)[None]

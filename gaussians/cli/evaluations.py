@@ -17,9 +17,8 @@ def evaluations(bins: Bins, packed: np.ndarray, last: np.ndarray) -> int:
     """Pixels evaluated by the forward kernel, and as many by the backward one, over all tiles and Gaussians.
 
     Whole blocks of 4 x 4 pixels, also where they reach beyond the image: what is executed, not what is seen.
-    A
-    block's list ends with the last Gaussian that one of its pixels takes part in (or the one after, as there
-    are two a turn).
+    A block's list ends with the last Gaussian that one of its pixels takes part in (or the one after, as
+    there are two a turn).
 
     Args:
         bins: of one camera.

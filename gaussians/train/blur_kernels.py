@@ -12,7 +12,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.kernels import FASTMATH
-from gaussians.raster.cpu.lanes import LANES, Builder, Plane
+from gaussians.raster.cpu.lanes import LANES, Builder
+from gaussians.raster.cpu.planes import Plane
 from gaussians.raster.cpu.registers import Registers
 
 RADIUS = 5

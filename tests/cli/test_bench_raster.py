@@ -11,7 +11,7 @@ from gaussians.cli.workload import GARDEN, garden, workload
 from gaussians.errors import SceneError
 from gaussians.raster.cpu.blend import forward_kernel
 from gaussians.raster.cpu.functions import Bins, Lens, Project, empty_light, packed_rows
-from gaussians.raster.cpu.layout import EXPONENT_MIN, LOG_OPACITY
+from gaussians.raster.cpu.layout import EXPONENT_MIN, LOG_OPACITY, WHO
 from tests.cli.scenes import ring
 
 COUNT, WIDTH, HEIGHT = 60, 70, 45  # neither size a multiple of the tile
@@ -92,7 +92,7 @@ def dealt(opacity: float | None, garden_file: Path) -> tuple[Bins, np.ndarray, n
     lens = Lens.of(view["viewmats"], view["Ks"], WIDTH, HEIGHT, (0.01, 1e10, 0.3))
     inputs = [torch.from_numpy(field) for field in (work.means, work.quats, scales, opacities)]
     means2d, conics, depths, radii = (t[0].numpy() for t in Project.apply(*inputs, lens))  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
-    bins = Bins.of(means2d, depths, radii, WIDTH, HEIGHT)
+    bins = Bins.of(means2d, conics, opacities, depths, radii, WIDTH, HEIGHT)
     packed = packed_rows(bins, means2d, conics, opacities, work.colors)
     image, alpha = np.empty((HEIGHT, WIDTH, 3), np.float32), np.empty((HEIGHT, WIDTH), np.float32)
     last = np.empty((HEIGHT, WIDTH), np.int32)
@@ -106,7 +106,7 @@ def counted(bins: Bins, packed: np.ndarray, last: np.ndarray) -> tuple[int, int]
     seen = whole = 0
     for tile in range(len(bins.starts) - 1):
         left, top = 16 * (tile % bins.tiles_x), 16 * (tile // bins.tiles_x)
-        for place, member in enumerate(bins.members[bins.starts[tile] : bins.starts[tile + 1]]):
+        for place, member in enumerate(bins.members[bins.starts[tile] : bins.starts[tile + 1], WHO]):
             x, y, a, b, c, log_opacity = packed[member, : LOG_OPACITY + 1].astype(float)
             for block in range(16):
                 dx = left + 4 * (block % 4) + 0.5 + np.linspace(0, 3, 61) - x

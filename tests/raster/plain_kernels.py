@@ -18,6 +18,7 @@ from gaussians.cli.workload import workload
 from gaussians.raster.constants import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
 from gaussians.raster.constants import TILE_SIZE as TILE
 from gaussians.raster.cpu.functions import Bins, Blend
+from gaussians.raster.cpu.layout import WHO
 
 _MOST, _LEAST, _END = np.float32(ALPHA_MAX), np.float32(ALPHA_MIN), np.float32(TRANSMITTANCE_MIN)
 _HALF, _ONE = np.float32(0.5), np.float32(1)
@@ -117,7 +118,7 @@ class Plain:
         self._lists = (
             bins.visible,
             bins.starts,
-            bins.members,
+            np.ascontiguousarray(bins.members[:, WHO]),
             bins.tiles_x,
             means,
             conics,
@@ -150,7 +151,8 @@ def main() -> None:
     work = workload(None)
     size = (work.camera.width, work.camera.height)
     (means2d, conics, depths, radii), _ = _projected(work)
-    bins = Bins.of(means2d[0].numpy(), depths[0].numpy(), radii[0].numpy(), *size)
+    outlines, depth = (means2d[0].numpy(), conics[0].numpy(), work.opacities), depths[0].numpy()
+    bins = Bins.of(*outlines, depth, radii[0].numpy(), *size)
     colors, opacities = torch.from_numpy(work.colors)[None], torch.from_numpy(work.opacities)[None]
     fields = [field.requires_grad_() for field in (means2d, conics, colors, opacities)]
     plain, v_image = Plain(bins, fields, size), torch.rand(1, size[1], size[0], 3)

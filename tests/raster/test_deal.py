@@ -28,6 +28,7 @@ from gaussians.raster.cpu.layout import (
     COLOR,
     LOG_OPACITY,
     QUARTERS,
+    WHO,
     A,
     B,
     C,
@@ -52,7 +53,7 @@ def packed_scene() -> tuple[Bins, np.ndarray]:
     lens = Lens.of(torch.eye(4)[None], K, WIDTH, HEIGHT, LIMITS)
     projected = Project.apply(means, quats, scales, opacities, lens)
     means2d, conics, depths, radii = (tensor[0].numpy() for tensor in projected)  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
-    bins = Bins.of(means2d, depths, radii, WIDTH, HEIGHT)
+    bins = Bins.of(means2d, conics, opacities.numpy(), depths, radii, WIDTH, HEIGHT)
     colors = torch.rand(COUNT, 3, generator=generator).numpy()
     return bins, packed_rows(bins, means2d, conics, opacities.numpy(), colors)
 
@@ -87,7 +88,7 @@ def test_what_is_seen_in_a_block_is_dealt_to_it() -> None:
         whole = np.full(BLOCKS, end - begin, np.float32)
         fields, lists, counts, masks = dealt(packed, bins.members, begin, end, left, top, whole)
         size = min(CHUNK, end - begin)
-        rows = packed[bins.members[begin : begin + size]]
+        rows = packed[bins.members[begin : begin + size, WHO]]
         np.testing.assert_array_equal(fields[PLACE, :size], np.arange(size))
         np.testing.assert_array_equal(fields[FIELD_COLOR:, :size].T, rows[:, COLOR : COLOR + 3])
         assert (fields[: QUARTERS * NEAR : NEAR, NOBODY] < -100).all()
@@ -133,7 +134,7 @@ def test_the_polynomial_is_the_exponent() -> None:
     quarters = [block // 4 for block in range(BLOCKS)]
     x, y = np.stack([x, y]) - np.array([quarter_centre(quarter) for quarter in quarters]).T[..., None]
     assert max(np.abs(x).max(), np.abs(y).max()) == 3.5
-    for entry, member in enumerate(bins.members[begin : begin + CHUNK]):
+    for entry, member in enumerate(bins.members[begin : begin + CHUNK, WHO]):
         truth = exponents(packed[member, :USED].astype(float), left, top)
         own = fields[:SQUARES, entry].reshape(QUARTERS, NEAR)[quarters].astype(float)
         squares = fields[SQUARES : SQUARES + 3, entry].astype(float)

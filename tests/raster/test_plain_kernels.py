@@ -32,7 +32,8 @@ def test_image_and_gradients(scene: Any, seed: int, most_off: float) -> None:
     lens = Lens.of(scene.viewmats[:1], scene.Ks[:1], *SIZE, (0.01, 1e10, 0.3))
     projected = Project.apply(scene.means, scene.quats, scene.scales, scene.opacities, lens)
     means2d, conics, depths, radii = (tensor.detach() for tensor in projected)
-    bins = Bins.of(means2d[0].numpy(), depths[0].numpy(), radii[0].numpy(), *SIZE)
+    outlines = means2d[0].numpy(), conics[0].numpy(), scene.opacities.numpy()
+    bins = Bins.of(*outlines, depths[0].numpy(), radii[0].numpy(), *SIZE)
     colors = torch.rand(1, len(scene.means), 3, generator=torch.Generator().manual_seed(seed))
     fields = [field.clone().requires_grad_() for field in (means2d, conics, colors, scene.opacities[None])]
     if most_off > 0.01:

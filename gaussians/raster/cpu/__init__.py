@@ -51,11 +51,11 @@ def rasterize(
     view_colors, background = blended_channels(
         means, colors, depths, radii, lens, sh_degree=sh_degree, backgrounds=backgrounds, mode=render_mode
     )
-    bins = [
-        Bins.of(means2d[c].detach().numpy(), depths[c].detach().numpy(), radii[c].numpy(), width, height)
-        for c in range(cameras)
-    ]
     view_opacities = opacities.expand(cameras, n)
+    seen = [tensor.detach() for tensor in (means2d, conics, view_opacities, depths, radii)]
+    bins = [
+        Bins.of(*(array(tensor[c]) for tensor in seen), width=width, height=height) for c in range(cameras)
+    ]
     if absgrad and view_colors.shape[-1] > MAX_CHANNELS:
         # Each pass would sum the absolute gradient of its own channels only.
         raise ValueError(f"absgrad: {view_colors.shape[-1]} channels, at most {MAX_CHANNELS} on the cpu")

@@ -21,7 +21,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from gaussians.kernels import FASTMATH, aligned_floats, fetch_add
+from gaussians.kernels import FASTMATH, aligned_floats, fetch_add, fetch_to_write
 from gaussians.raster.cpu.block_lanes import (
     blend_block,
     close_finished,
@@ -37,9 +37,11 @@ from gaussians.raster.cpu.layout import (
     BEHIND,
     BLOCKS,
     LAST,
+    MOMENTS,
     PIXELS,
     QUARTERS,
     RGB,
+    SLOT,
     SPAN,
     TILE,
     TRANSMITTANCE,
@@ -53,6 +55,7 @@ T_PLANE, LAST_PLANE = TRANSMITTANCE * PIXELS, LAST * PIXELS
 BEHIND_PLANE, RGB_PLANE = BEHIND * PIXELS, RGB * PIXELS
 OPEN = F32(UNFINISHED)
 SHAPES = BLOCKS // QUARTERS * TERMS * LANES
+AHEAD = 12  # Gaussians before a row of moments is written, its line is fetched
 
 
 @numba.njit
@@ -117,7 +120,7 @@ def forward_kernel(channels: int) -> Any:
         """Blend all tiles front to back.
 
         Args:
-            packed [V, 16], starts [tiles + 1], members [M]: from `pack` and `fill_tiles`.
+            packed [V, 16], starts [tiles + 1], members [M, 2]: from `pack` and `fill_tiles`.
             schedule [tiles] int64: the order in which tiles are worked on.
             background [channels]: what lies behind.
             image [H, W, channels], alpha [H, W]: written.
@@ -184,15 +187,14 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
     @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
     def blend_backward(
         packed, starts, members, schedule, tiles_x, n_workers, background, last, chunks, light, v_image,
-        v_alpha, slots, moments,
+        v_alpha, moments,
     ):  # fmt: skip
         """Moments of the gradient for each (tile, Gaussian).
 
         Args:
             packed ... background, last [H, W], chunks, light: as in and out of the forward pass.
             v_image [H, W, channels], v_alpha [H, W]: gradients of image and alpha.
-            slots [M]: from `fill_tiles`: where the moments of each place go.
-            moments: [M, 16], written.
+            moments [slots, 16]: written, those of the tiles' lists.
         """
         height, width = last.shape
         counter = np.zeros(1, np.int64)
@@ -221,7 +223,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                 end_with_pixels(state, ends)
                 begin, end = starts[tile], starts[tile] + deepest
                 for place in range(end, starts[tile + 1]):
-                    moments[slots[place], :] = ZERO
+                    moments[members[place, SLOT], :] = ZERO
                 for number in range((deepest + CHUNK - 1) // CHUNK - 1, -1, -1):
                     chunk = begin + number * CHUNK
                     size = min(CHUNK, end - chunk)
@@ -237,7 +239,9 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
                         if counts[block] > 0:
                             weigh_block(counts[block], block, fields, lists, shapes, state, weights)
                     for entry in range(size - 1, -1, -1):
-                        slot = np.int64(slots[chunk + entry])
+                        slot = np.int64(members[chunk + entry, SLOT])
+                        soon = np.int64(members[chunk + max(entry - AHEAD, 0), SLOT])
+                        fetch_to_write(moments, soon * MOMENTS)
                         if masks[entry] != 0:
                             gradient_of(
                                 CHANNELS, EXTRA, np.int64(masks[entry]), entry, fields, tile_shapes,

@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX, TRANSMITTANCE_MIN
 from gaussians.raster.cpu.deal import FIELD_COLOR, NEAR, PLACE, ROOM, SQUARES, TERMS
-from gaussians.raster.cpu.lanes import FLOAT, INT64, LANES, Builder, Lanes, Plane, constant, splat
+from gaussians.raster.cpu.lanes import FLOAT, INT64, LANES, Builder, Lanes, constant, splat
 from gaussians.raster.cpu.layout import (
     BLOCKS,
     EXPONENT_MIN,
@@ -36,6 +36,7 @@ from gaussians.raster.cpu.layout import (
     block_pixels,
     quarter_centre,
 )
+from gaussians.raster.cpu.planes import Plane
 from gaussians.raster.cpu.registers import Registers
 
 TURN = 2  # Gaussians in each
@@ -235,7 +236,7 @@ def weigh_block(
                 drawn = (kept["power", ahead] >= EXPONENT_MIN) & ends
                 alpha = drawn.where(kept["alpha", ahead], 0.0)
                 weight = alpha * t
-                kept[TRANSMITTANCE] = t - weight
+                kept[TRANSMITTANCE] = (-alpha).times_plus(t, t)  # to the bit as in the forward pass
                 row = target.at(builder.mul(builder.add(place, INT64(ahead)), INT64(2 * LANES)))
                 row.store(alpha)
                 row.at(LANES).store(weight)

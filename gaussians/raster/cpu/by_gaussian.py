@@ -56,12 +56,13 @@ def pack(visible, means2d, conics, opacities, colors, packed):
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
 def gather(
-    visible, offsets, moments, n_workers, conics, opacities, v_means2d, extra, v_conics, v_opacities, v_colors
-):
+    visible, spans, moments, n_workers, conics, opacities, v_means2d, extra, v_conics, v_opacities,
+    v_colors,
+):  # fmt: skip
     """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
 
     Args:
-        visible [V], offsets [V + 1]: from binning. moments [M, 16]: from the backward pass.
+        visible [V], spans [V, 2]: from binning. moments [M, 16]: from the backward pass.
         conics [N, 3], opacities [N].
         v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: written, zero where
             nothing is visible. `extra` gets the sums of EXTRA_X and EXTRA_Y, raw; without rows, nothing.
@@ -76,7 +77,7 @@ def gather(
             for hidden in range(row, n):
                 _clear(hidden, v_means2d, extra, v_conics, v_opacities, v_colors)
             row = n + 1
-            sum_rows(moments, offsets[v], offsets[v + 1], total)
+            sum_rows(moments, np.int64(spans[v, 0]), np.int64(spans[v, 1]), total)
             a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
             v_means2d[n, 0] = a * total[SX] + b * total[SY]
             v_means2d[n, 1] = b * total[SX] + c * total[SY]

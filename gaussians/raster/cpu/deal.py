@@ -25,7 +25,7 @@ from gaussians.raster.cpu.lanes import (
     LANES,
     Builder,
     Lanes,
-    Plane,
+    chosen,
     constant,
     splat,
     transposed,
@@ -36,10 +36,12 @@ from gaussians.raster.cpu.layout import (
     COLOR,
     EXPONENT_MIN,
     LOG_OPACITY,
+    MEMBER,
     PACKED,
     QUARTERS,
     SPAN,
     STRIPS,
+    WHO,
     A,
     B,
     C,
@@ -49,6 +51,7 @@ from gaussians.raster.cpu.layout import (
     block_pixels,
     quarter_centre,
 )
+from gaussians.raster.cpu.planes import Plane
 
 CHUNK = 128  # places of a tile's list that are dealt before they are blended
 ROOM = CHUNK + LANES  # of a field, and of a block's list: sixteen are written at once
@@ -62,7 +65,6 @@ TERMS = 5  # x, y, x², xy and y²
 NOBODY = CHUNK  # an entry that is never drawn, to end lists with
 _NEVER = -1000.0  # its exponent
 _SLACK = 0.01  # of the exponent, so that rounding keeps no block from a Gaussian that is drawn in it
-_BITS, _FLAGS = ir.IntType(LANES), ir.VectorType(ir.IntType(1), LANES)
 
 
 @intrinsic(prefer_literal=True)
@@ -88,7 +90,7 @@ def deal(
     """Take apart up to sixteen Gaussians and append their entries to the lists of the blocks that they reach.
 
     Args:
-        channels: a constant. packed [V, 16], members [M]: as blending has them.
+        channels: a constant. packed [V, 16], members [M, 2]: as blending has them.
         places: begin, first and end: where in `members` the tile's list begins, where the Gaussians do, and
             where they end at the latest.
         entry: where in the fields the first goes.
@@ -131,8 +133,8 @@ def deal(
             bits = builder.select(mask, builder.or_(bits, ir.Constant(INTS, [1 << block] * LANES)), bits)
             length = counts.at(block)
             so_far = length.scalar()
-            chosen, more = _chosen(builder, numbers, mask)
-            lists.at(builder.add(so_far, INT64(block * ROOM))).store(chosen)
+            own, more = chosen(builder, numbers, mask)
+            lists.at(builder.add(so_far, INT64(block * ROOM))).store(own)
             builder.store(builder.add(so_far, more), length.pointer)
         masks.at(entry).store(Lanes.of_bits(builder, bits))
         return context.get_dummy_value()
@@ -160,14 +162,18 @@ def end_lists(typingctx: Any, lists: Any, counts: Any) -> Any:
 def _gathered(
     builder: Builder, gaussians: Plane, members: Plane, first: ir.Value, end: ir.Value
 ) -> list[Lanes]:
-    """Packed Gaussians by column; beyond the end the last one again."""
+    """Packed Gaussians by column; beyond the end the last one again. The next ones are fetched ahead."""
     last = builder.sub(end, INT64(1))
-    rows = []
-    for lane in range(LANES):
+
+    def row(lane: int) -> Plane:
         place = builder.add(first, INT64(lane))
         place = builder.select(builder.icmp_signed("<", place, last), place, last)
-        number = builder.sext(members.at(place).scalar(), INT64)
-        rows.append(gaussians.at(builder.mul(number, INT64(PACKED))).load())
+        number = builder.sext(members.at(builder.mul(place, INT64(MEMBER))).scalar(WHO), INT64)
+        return gaussians.at(builder.mul(number, INT64(PACKED)))
+
+    rows = [row(lane).load() for lane in range(LANES)]
+    for lane in range(LANES, 2 * LANES):
+        row(lane).fetch()
     return transposed(rows)
 
 
@@ -217,15 +223,3 @@ def _counted_from(builder: Builder, first: ir.Value) -> ir.Value:
     one = builder.insert_element(undefined, builder.trunc(first, INT), INT(0))
     same = builder.shuffle_vector(one, undefined, ir.Constant(INTS, [0] * LANES))
     return builder.add(same, ir.Constant(INTS, list(range(LANES))))
-
-
-def _chosen(builder: Builder, numbers: ir.Value, mask: ir.Value) -> tuple[Lanes, ir.Value]:
-    """Those of 16 int32 that a mask of bits says, one after the other, and how many they are."""
-    kind = ir.FunctionType(INTS, [INTS, _FLAGS, INTS])
-    name = f"llvm.experimental.vector.compress.v{LANES}i32"
-    compress = cgutils.get_or_insert_function(builder.module, kind, name)
-    kind = ir.FunctionType(_BITS, [_BITS])
-    population = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.i{LANES}")
-    chosen = builder.call(compress, [numbers, mask, ir.Constant(INTS, [0] * LANES)])
-    count = builder.call(population, [builder.bitcast(mask, _BITS)])
-    return Lanes.of_bits(builder, chosen), builder.zext(count, INT64)

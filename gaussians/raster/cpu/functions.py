@@ -14,13 +14,20 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gaussians.kernels import workers
-from gaussians.raster.cpu.binning import TILE, depth_order, fill_tiles, tile_rectangles, visible_indices
+from gaussians.raster.cpu.binning import (
+    TILE,
+    depth_order,
+    fill_tiles,
+    reached_tiles,
+    tile_rectangles,
+    visible_indices,
+)
 from gaussians.raster.cpu.blend import backward_kernel, forward_kernel
 from gaussians.raster.cpu.by_gaussian import LOG2E, gather, pack
 from gaussians.raster.cpu.deal import CHUNK
 from gaussians.raster.cpu.harmonics import harmonics_backward, harmonics_forward
 from gaussians.raster.cpu.lanes import LANES
-from gaussians.raster.cpu.layout import MOMENTS, PACKED, PIXELS
+from gaussians.raster.cpu.layout import MEMBER, MOMENTS, PACKED, PIXELS
 from gaussians.raster.cpu.project import frame_of, project_backward, project_forward
 
 Array = np.ndarray
@@ -149,19 +156,31 @@ def _added(total: list[Tensor], more: list[Tensor]) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Bins:
-    """One camera's visible Gaussians, sorted and dealt to tiles; see binning.py for the fields' shapes."""
+    """One camera's visible Gaussians, sorted and dealt to tiles; see binning.py for the fields' shapes.
+
+    `room` is one more than the largest slot there can be.
+    """
 
     visible: Array
-    offsets: Array
-    slots: Array
+    spans: Array
     starts: Array
     members: Array
     schedule: Array
     chunks: Array
     tiles_x: int
+    room: int
 
     @classmethod
-    def of(cls, means2d: Array, depths: Array, radii: Array, width: int, height: int) -> "Bins":
+    def of(
+        cls,
+        means2d: Array,
+        conics: Array,
+        opacities: Array,
+        depths: Array,
+        radii: Array,
+        width: int,
+        height: int,
+    ) -> "Bins":
         """Sort and deal."""
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
         visible = visible_indices(radii)
@@ -169,13 +188,16 @@ class Bins:
         rectangles = np.empty((len(order), 4), np.int32)
         offsets = np.empty(len(order) + 1, np.int64)
         tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offsets)
+        tiles = np.empty(offsets[-1] + LANES * workers(), np.int32)
+        spans, outlines = np.empty((len(order), 2), np.int32), (means2d, conics, opacities)
+        reached_tiles(visible, *outlines, rectangles, offsets, tiles_x, workers(), tiles, spans)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
-        members, slots = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
-        fill_tiles(order, rectangles, offsets, tiles_x, tiles_y, workers(), starts, members, slots)
+        members = np.empty((int((spans[:, 1] - spans[:, 0]).sum()), MEMBER), np.int32)
+        fill_tiles(order, tiles, spans, workers(), starts, members)
         lengths = np.diff(starts)
         chunks = np.concatenate([[0], np.cumsum(-(-lengths // CHUNK))])
         schedule = np.argsort(-lengths, kind="stable")
-        return cls(visible, offsets, slots, starts, members, schedule, chunks, tiles_x)
+        return cls(visible, spans, starts, members, schedule, chunks, tiles_x, len(tiles))
 
     def tiling(self) -> tuple[Array, Array, Array, int, int]:
         """What both blending kernels take after `packed`."""
@@ -187,9 +209,9 @@ def empty_light(bins: Bins, wanted: bool = True) -> tuple[Array, Array]:
     return bins.chunks, torch.empty(int(bins.chunks[-1]) if wanted else 0, PIXELS).numpy()
 
 
-def empty_moments(count: int) -> Array:
-    """[count, 16] for the backward kernel, each row a cache line: PyTorch's memory starts on one."""
-    return torch.empty(count, MOMENTS).numpy()
+def empty_moments(bins: Bins) -> Array:
+    """[slots, 16] for the backward kernel, each row a cache line: PyTorch's memory starts on one."""
+    return torch.empty(bins.room, MOMENTS).numpy()
 
 
 def packed_rows(bins: Bins, means2d: Array, conics: Array, opacities: Array, colors: Array) -> Array:
@@ -254,13 +276,13 @@ class Blend(torch.autograd.Function):
         kernel = backward_kernel(channels, "absgrad" if ctx.absgrad else "")
         v_image_array, v_alpha_array = array(v_image), array(v_alpha[..., 0])
         for c, bin in enumerate(ctx.bins):
-            moments = empty_moments(len(bin.members))
+            moments = empty_moments(bin)
             kernel(
                 ctx.rows[c], *bin.tiling(), array(backgrounds[c]), ctx.last[c], *ctx.light[c],
-                v_image_array[c], v_alpha_array[c], bin.slots, moments,
+                v_image_array[c], v_alpha_array[c], moments,
             )  # fmt: skip
             outputs = [tensor[c].numpy() for tensor in (v_means2d, extra, v_conics, v_opacities, v_colors)]
-            summed = (bin.visible, bin.offsets, moments, workers())
+            summed = (bin.visible, bin.spans, moments, workers())
             gather(*summed, array(conics[c]), array(opacities[c]), *outputs)
         if ctx.absgrad:
             ctx.means2d.absgrad = extra.div_(float(LOG2E))

@@ -11,8 +11,9 @@ from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MAX
 from gaussians.raster.cpu.deal import CENTRE_X, CENTRE_Y, FIELD_COLOR, ROOM, SQUARES, TERMS
-from gaussians.raster.cpu.lanes import INT, INT64, LANES, Builder, Lanes, Plane, constant, splat, totals
+from gaussians.raster.cpu.lanes import INT, INT64, LANES, Builder, Lanes, constant, splat, totals
 from gaussians.raster.cpu.layout import BEHIND, MOMENTS, PIXELS, RGB
+from gaussians.raster.cpu.planes import Plane
 from gaussians.raster.cpu.registers import Sums
 
 _EXTRA, _COLORS = 1 + TERMS, 3 + TERMS  # places among the sums, after Σ v and Σ v times each shape

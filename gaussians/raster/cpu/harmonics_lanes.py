@@ -14,17 +14,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from gaussians.raster.cpu.harmonics_basis import COEFFICIENTS, Y0, basis, basis_gradient
-from gaussians.raster.cpu.lanes import (
-    FLOAT,
-    INT64,
-    LANES,
-    Builder,
-    Lanes,
-    Plane,
-    rows_of_arguments,
-    splat,
-    transposed,
-)
+from gaussians.raster.cpu.lanes import FLOAT, INT64, LANES, Builder, Lanes, splat, transposed
+from gaussians.raster.cpu.planes import Plane, rows_of_arguments
 
 _ROW = 3 * (COEFFICIENTS - 1)  # floats a Gaussian
 _BLOCKS = (0, LANES, _ROW - LANES)  # their first columns

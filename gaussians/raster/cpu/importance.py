@@ -112,7 +112,7 @@ def _drawn(
         if pixel_weights is not None:
             np.negative(array(pixel_weights[c]), out=counted)
         behind[:] = array(backgrounds[c])
-        bins = Bins.of(means2d[c], depths[c], radii[c], width, height)
+        bins = Bins.of(means2d[c], conics[c], opacity, depths[c], radii[c], width, height)
         tiling = (
             packed_rows(bins, means2d[c], conics[c], opacity, array(colors[c])),
             *bins.tiling(),
@@ -120,10 +120,10 @@ def _drawn(
         )
         light = empty_light(bins)
         forward_kernel(3)(*tiling, image, alpha, last, *light)
-        moments = empty_moments(len(bins.members))
-        backward_kernel(3, "drawn")(*tiling, last, *light, behind, counted, bins.slots, moments)
+        moments = empty_moments(bins)
+        backward_kernel(3, "drawn")(*tiling, last, *light, behind, counted, moments)
         gather(
-            bins.visible, bins.offsets, moments, workers(), conics[c], opacity,
+            bins.visible, bins.spans, moments, workers(), conics[c], opacity,
             unused[0], of_camera[0], unused[1], unused[2], of_camera[1],
         )  # fmt: skip
         drawn += of_camera[0]

@@ -17,6 +17,7 @@ Builder = Any  # ir.IRBuilder, whose decorators hide its methods' types from typ
 LANES = 16
 FLOAT, INT, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
+_BITS, _FLAGS = ir.IntType(LANES), ir.VectorType(ir.IntType(1), LANES)
 
 # Minimax fit of 2^f on [-1, 0]: relative error 2e-7 at worst in float32.
 EXP2 = (0.9999999251, 0.6931422526, 0.2401721893, 0.05527972263, 0.009188611757, 0.0009387883395)
@@ -71,6 +72,18 @@ def totals(vectors: Sequence["Lanes"]) -> "Lanes":
         pairs = zip(rows[:size], rows[size:], strict=True)
         rows = [shuffled(a, b, own) + shuffled(a, b, other) for a, b in pairs]
     return rows[0]
+
+
+def chosen(builder: Builder, numbers: ir.Value, mask: ir.Value) -> "tuple[Lanes, ir.Value]":
+    """Those of 16 int32 that a mask of bits says, one after the other, and how many they are."""
+    kind = ir.FunctionType(INTS, [INTS, _FLAGS, INTS])
+    name = f"llvm.experimental.vector.compress.v{LANES}i32"
+    compress = cgutils.get_or_insert_function(builder.module, kind, name)
+    kind = ir.FunctionType(_BITS, [_BITS])
+    population = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.i{LANES}")
+    own = builder.call(compress, [numbers, mask, ir.Constant(INTS, [0] * LANES)])
+    count = builder.call(population, [builder.bitcast(mask, _BITS)])
+    return Lanes.of_bits(builder, own), builder.zext(count, INT64)
 
 
 class Lanes:
@@ -152,6 +165,10 @@ class Lanes:
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, [self.value])
 
+    def floor(self) -> "Lanes":
+        """Rounded down."""
+        return self._call("llvm.floor")
+
     def ceil(self) -> "Lanes":
         """Rounded up."""
         return self._call("llvm.ceil")
@@ -218,69 +235,3 @@ class Lanes:
         kind = ir.FunctionType(FLOATS, [FLOATS] * len(arguments))
         function = cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.v{LANES}f32")
         return Lanes(self.builder, self.builder.call(function, arguments))
-
-
-class Plane:
-    """Floats in memory, read and written 16 at a time."""
-
-    def __init__(self, builder: Builder, pointer: ir.Value) -> None:
-        self.builder, self.pointer = builder, pointer
-
-    @classmethod
-    def of(cls, context: Any, builder: Builder, array_type: Any, array: ir.Value) -> "Plane":
-        """The data of a contiguous float32 NumPy array inside a kernel; int32 are read as bits of floats."""
-        return cls(builder, context.make_array(array_type)(context, builder, array).data)
-
-    def at(self, index: ir.Value | int) -> "Plane":
-        """The same memory from `index` floats on."""
-        offset = INT64(index) if isinstance(index, int) else index
-        return Plane(self.builder, self.builder.gep(self.pointer, [offset]))
-
-    def scalar(self, index: int = 0) -> ir.Value:
-        """One float."""
-        return self.builder.load(self.at(index).pointer)
-
-    def load(self) -> Lanes:
-        """16 floats."""
-        loaded = self.builder.load(self.builder.bitcast(self.pointer, FLOATS.as_pointer()), align=4)
-        return Lanes(self.builder, loaded)
-
-    def store(self, lanes: Lanes) -> None:
-        """Write 16 floats."""
-        self.builder.store(lanes.value, self.builder.bitcast(self.pointer, FLOATS.as_pointer()), align=4)
-
-    def load_columns(self, width: int) -> list[Lanes]:
-        """16 rows of 2 to 4 floats, by column."""
-        parts = [self.at(part * LANES).load() for part in range(width)]
-        columns = []
-        for column in range(width):
-            places = [width * row + column for row in range(LANES)]
-            lanes = shuffled(parts[0], parts[1], [place % (2 * LANES) for place in places])
-            for part in range(2, width):
-                begin = part * LANES
-                picks = [row if place < begin else place - begin + LANES for row, place in enumerate(places)]
-                lanes = shuffled(lanes, parts[part], [pick % (2 * LANES) for pick in picks])
-            columns.append(lanes)
-        return columns
-
-    def store_columns(self, *columns: Lanes) -> None:
-        """Write 16 rows of as many floats as there are columns, 2 to 4."""
-        for part in range(len(columns)):
-            places = [divmod(part * LANES + lane, len(columns)) for lane in range(LANES)]
-            lanes = shuffled(columns[0], columns[1], [row + LANES * (column % 2) for row, column in places])
-            for index in range(2, len(columns)):
-                picks = [LANES + row if column == index else i for i, (row, column) in enumerate(places)]
-                lanes = shuffled(lanes, columns[index], picks)
-            self.at(part * LANES).store(lanes)
-
-
-def rows_of_arguments(
-    context: Any, builder: Builder, signature: Any, args: Any
-) -> Callable[[int, int], Plane]:
-    """Of an intrinsic whose first argument is a row: (argument, floats a row) to that array from there on."""
-
-    def plane(argument: int, width: int) -> Plane:
-        whole = Plane.of(context, builder, signature.args[argument], args[argument])
-        return whole.at(builder.mul(args[0], INT64(width)))
-
-    return plane

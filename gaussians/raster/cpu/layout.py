@@ -22,6 +22,10 @@ EXPONENT_MIN = math.log2(ALPHA_MIN)
 X, Y, A, B, C, LOG_OPACITY, COLOR = 0, 1, 2, 3, 4, 5, 8
 PACKED = LANES  # a cache line
 
+# Columns of a tile's list: a Gaussian's place among the visible, and where its moments in this tile go.
+WHO, SLOT = 0, 1
+MEMBER = 2
+
 # Planes of 256 floats that a tile keeps while it is blended: transmittance; how many places of the tile's
 # list a pixel takes part in; and colours. The backward pass keeps gradients of colours there, and BEHIND what
 # shines through to a pixel from behind, along its gradient, for each unit of transmittance.

@@ -10,7 +10,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from gaussians.raster.constants import ALPHA_MIN, EXTENT_MAX
-from gaussians.raster.cpu.lanes import INTS, Builder, Lanes, Plane, constant, rows_of_arguments, splat
+from gaussians.raster.cpu.lanes import INTS, Builder, Lanes, constant, splat
+from gaussians.raster.cpu.planes import Plane, rows_of_arguments
 
 _MAX_VARIANCE = 1e16  # px²: with it every radius fits an int32
 

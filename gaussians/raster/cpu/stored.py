@@ -85,7 +85,7 @@ class Stored(torch.autograd.Function):
         project_forward(shot.frame, place, rotation, size, opacity, means2d, conics, depths, radii)
         colors = torch.empty(len(place), 3).numpy()
         harmonics_forward(place, first, others, shot.centre, radii, shot.degree, colors)
-        bins = Bins.of(means2d, depths, radii, width, height)
+        bins = Bins.of(means2d, conics, opacity, depths, radii, width, height)
         rows = packed_rows(bins, means2d, conics, opacity, colors)
         light, last = empty_light(bins, shot.differentiable), np.empty((height, width), np.int32)
         image, alpha = torch.empty(1, height, width, 3), torch.empty(1, height, width, 1)
@@ -109,12 +109,12 @@ class Stored(torch.autograd.Function):
         size, opacity, colors = ctx.activated
         bins, (rows, light, last) = ctx.bins, ctx.blended
         width, height = shot.size
-        n, moments = len(place), empty_moments(len(bins.members))
+        n, moments = len(place), empty_moments(bins)
         backward_kernel(3, "absgrad" if shot.absgrad else "")(
             rows, *bins.tiling(), shot.background, last, *light,
             _zeros(height, width, 3) if v_image is None else array(v_image[0]),
             _zeros(height, width) if v_alpha is None else array(v_alpha[0, :, :, 0]),
-            bins.slots, moments,
+            moments,
         )  # fmt: skip
         v_means2d, extra = torch.empty(1, n, 2), torch.empty(1, n if shot.absgrad else 0, 2)
         pull, conics, radii = array(v_means2d[0]), array(shot.conics[0]), array(shot.radii[0])
@@ -123,8 +123,8 @@ class Stored(torch.autograd.Function):
         gradients = [torch.empty(parameter.shape) for parameter in parameters]
         v_place, v_rotation, v_size, v_opacity, v_first, v_others = map(array, gradients)
         gather(
-            bins.visible, bins.offsets, moments, workers(), conics, opacity, pull, array(extra[0]), v_conics,
-            v_opacity, v_colors,
+            bins.visible, bins.spans, moments, workers(), conics, opacity, pull,
+            array(extra[0]), v_conics, v_opacity, v_colors,
         )  # fmt: skip
         harmonics_backward(
             place, first, others, shot.centre, radii, shot.degree, colors, v_colors, v_first, v_others,

@@ -9,18 +9,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from gaussians.raster.cpu.lanes import (
-    FLOATS,
-    INT64,
-    INTS,
-    LANES,
-    Builder,
-    Lanes,
-    Plane,
-    constant,
-    shuffled,
-    splat,
-)
+from gaussians.raster.cpu.lanes import FLOATS, INT64, INTS, LANES, Builder, Lanes, constant, shuffled, splat
 from gaussians.raster.cpu.layout import (
     BEHIND,
     LAST,
@@ -31,6 +20,7 @@ from gaussians.raster.cpu.layout import (
     TRANSMITTANCE,
     block_at,
 )
+from gaussians.raster.cpu.planes import Plane
 
 
 def _exchanged(four: list[Lanes]) -> list[Lanes]:

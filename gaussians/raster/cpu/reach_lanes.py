@@ -1,0 +1,100 @@
+"""Which tiles a Gaussian's ellipse meets, sixteen at a time.
+
+The test is that of blocks in deal.py, of a whole tile and with more slack: what a tile leaves out none of its
+blocks would have.
+"""
+
+# pyright: reportIndexIssue=false, reportCallIssue=false
+# (Numba types are called to build signatures; its stubs don't say so.)
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from gaussians.raster.cpu.lanes import FLOAT, INTS, LANES, Builder, Lanes, chosen, constant, splat
+from gaussians.raster.cpu.layout import EXPONENT_MIN, TILE
+from gaussians.raster.cpu.planes import Plane
+
+# Sixteen Gaussians' outlines, LANES floats each: centre, conic and opacity, of which `complete` makes half of
+# the exponent's second derivatives, the level that the exponent must reach less that of the centre, and the
+# slopes of the lines on which it is largest along a column and along a row.
+OUTLINE_X, OUTLINE_Y, OUTLINE_A, OUTLINE_B, OUTLINE_C, OUTLINE_OPACITY, SLOPE_Y, SLOPE_X = range(8)
+OUTLINE = 8
+_SLACK = 0.03  # of the exponent of 2
+_LOG2E = 1.4426950408889634
+
+
+@intrinsic
+def complete(typingctx: Any, outlines: Any) -> Any:
+    """Turn conics and opacities into what `reach` looks at, in place."""
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        plane = Plane.of(context, builder, signature.args[0], args[0])
+        a, b, c, opacity = (
+            plane.at(field * LANES).load() for field in (OUTLINE_A, OUTLINE_B, OUTLINE_C, OUTLINE_OPACITY)
+        )
+        made = {
+            OUTLINE_A: a * (-0.5 * _LOG2E),
+            OUTLINE_B: b * -_LOG2E,
+            OUTLINE_C: c * (-0.5 * _LOG2E),
+            OUTLINE_OPACITY: opacity.log().times_plus(-_LOG2E, EXPONENT_MIN - _SLACK),
+            SLOPE_Y: -b * c.reciprocal(),
+            SLOPE_X: -b * a.reciprocal(),
+        }
+        for field, lanes in made.items():
+            plane.at(field * LANES).store(lanes)
+        return context.get_dummy_value()
+
+    return types.void(outlines), codegen
+
+
+@intrinsic
+def reach(
+    typingctx: Any, outlines: Any, lane: Any, rectangle: Any, first: Any, tiles_x: Any, tiles: Any, slot: Any
+) -> Any:
+    """Write which of sixteen tiles of a Gaussian's rectangle its ellipse meets, and return how many.
+
+    Args:
+        outlines [OUTLINE, 16]: from `complete`. lane: of the Gaussian.
+        rectangle: left and top in tiles, tiles a row, and tiles.
+        first: the first tile, counted row by row.
+        tiles_x: tiles in a row of the image.
+        tiles int32: sixteen are written from `slot` on, first those that it meets.
+    """
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        outlines, tiles = (Plane.of(context, builder, signature.args[i], args[i]) for i in (0, 5))
+        entry = outlines.at(args[1])
+
+        def of(field: int) -> Lanes:
+            return splat(builder, entry.scalar(field * LANES))
+
+        def number(value: ir.Value) -> Lanes:
+            return splat(builder, builder.sitofp(value, FLOAT))
+
+        left, top, wide, count = (number(side) for side in cgutils.unpack_tuple(builder, args[2], 4))
+        place = number(args[3]) + constant(builder, [float(lane) for lane in range(LANES)])
+        row = ((place + 0.5) * wide.reciprocal()).floor()
+        column = place - row * wide + left
+        row = row + top
+        x = column.times_plus(TILE, 0.5) - of(OUTLINE_X)
+        y = row.times_plus(TILE, 0.5) - of(OUTLINE_Y)
+        a, b, c = of(OUTLINE_A), of(OUTLINE_B), of(OUTLINE_C)
+        right, bottom = x + (TILE - 1.0), y + (TILE - 1.0)
+        zero = constant(builder, 0.0)
+        dx, dy = zero.at_least(x).at_most(right), zero.at_least(y).at_most(bottom)
+        best_dy = (of(SLOPE_Y) * dx).at_least(y).at_most(bottom)
+        best_dx = (of(SLOPE_X) * dy).at_least(x).at_most(right)
+        on_column = c.times_plus(best_dy, b * dx).times_plus(best_dy, a * dx * dx)
+        on_row = a.times_plus(best_dx, b * dy).times_plus(best_dx, c * dy * dy)
+        mask = ((on_column.at_least(on_row) >= of(OUTLINE_OPACITY)) & (place < count)).value
+        numbers = builder.fptosi(row.times_plus(number(args[4]), column).value, INTS)
+        met, more = chosen(builder, numbers, mask)
+        tiles.at(args[6]).store(met)
+        return more
+
+    whole = types.int64
+    four = types.UniTuple(whole, 4)
+    return whole(outlines, whole, four, whole, whole, tiles, whole), codegen
