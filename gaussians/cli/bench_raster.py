@@ -13,12 +13,13 @@ from gaussians.cli.workload import Workload
 from gaussians.kernels import workers
 from gaussians.raster.cpu.blend import forward_kernel
 from gaussians.raster.cpu.functions import Bins, Blend, Lens, Project, empty_light, packed_rows
+from gaussians.raster.cpu.lanes import has_wide_tables
 from gaussians.raster.cpu.layout import PACKED
 
 LIMITS = (0.01, 1e10, 0.3)  # near, far, eps2d: rasterize's defaults
 # Vector instructions of the forward kernel on 4 x 4 pixels, without loads and stores, see block_lanes.py:
-# exponent 5, 2^x 11, clamp and threshold 2, weight and transmittance 2, stop 1, colours 3.
-FORWARD_INSTRUCTIONS = 24
+# exponent 5, 2^x 9 or 11, clamp and threshold 2, weight and transmittance 2, stop 1, colours 3.
+FORWARD_INSTRUCTIONS = 22 if has_wide_tables() else 24
 
 
 def bench_raster(workload: Workload, copy_bandwidth: float, fma_rate: float) -> dict[str, Any]:

@@ -5,12 +5,15 @@ loops are built here of LLVM's vectors. LLVM splits them for narrower machines (
 quarters on SSE and NEON), so the same source serves all of them.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 
 Builder = Any  # ir.IRBuilder, whose decorators hide its methods' types from type checkers
 
@@ -23,7 +26,21 @@ _BITS, _FLAGS = ir.IntType(LANES), ir.VectorType(ir.IntType(1), LANES)
 EXP2 = (0.9999999251, 0.6931422526, 0.2401721893, 0.05527972263, 0.009188611757, 0.0009387883395)
 
 _MANTISSA = 23  # bits of a float32
+_STEP_BITS = 5
+# Bits of 2^(i / 32), less those of i where it stands before the whole part is added.
+_STEPS = [
+    int(np.float32(2 ** (i / 2**_STEP_BITS)).view(np.int32)) - (i << (_MANTISSA - _STEP_BITS))
+    for i in range(2**_STEP_BITS)
+]
+_STEP_REST = (0.69315733, 0.2402266)  # minimax fit of 2^f = 1 + f (c + d f) for |f| <= 1/64: 6e-8
 _ROOT_HALF = 0x3F3504F3  # √½ as bits
+
+
+@functools.cache
+def has_wide_tables() -> bool:
+    """Whether kernels are compiled for processors that look 32 floats up in one instruction."""
+    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    return "+avx512f" in features.split(",")
 
 
 def splat(builder: Builder, scalar: ir.Value) -> "Lanes":
@@ -192,6 +209,10 @@ class Lanes:
         whole = Lanes(builder, builder.sitofp(exponent, FLOATS))
         return whole.times_plus(math.log(2), series * s)
 
+    def as_it_is(self) -> "Lanes":
+        """The same, which no reordering of sums reaches into."""
+        return self._call("llvm.arithmetic.fence")
+
     def root(self) -> "Lanes":
         """The square root."""
         return self._call("llvm.sqrt")
@@ -202,6 +223,10 @@ class Lanes:
 
     def exp2(self) -> "Lanes":
         """2 to the power of each lane in [-126, 0]; beyond, nonsense for the caller to discard."""
+        return self.exp2_by_table() if has_wide_tables() else self.exp2_by_polynomial()
+
+    def exp2_by_polynomial(self) -> "Lanes":
+        """On every machine: a whole part and a polynomial of the rest."""
         exponent = self.builder.fptosi(self.value, INTS)  # towards zero
         fraction = self - Lanes(self.builder, self.builder.sitofp(exponent, FLOATS))
         c = [constant(self.builder, coefficient) for coefficient in EXP2]
@@ -213,6 +238,28 @@ class Lanes:
         shifted = self.builder.shl(exponent, ir.Constant(INTS, [_MANTISSA] * LANES))
         bits = self.builder.add(self.builder.bitcast(power.value, INTS), shifted)
         return Lanes(self.builder, self.builder.bitcast(bits, FLOATS))
+
+    def exp2_by_table(self) -> "Lanes":
+        """With AVX-512: the nearest of 32 steps, from a table in registers, and a polynomial of the rest.
+
+        Rounded by adding a number so large that its last bit counts steps; of its bits the lowest five say
+        which entry it is, and those above are the whole part.
+        """
+        builder, large = self.builder, 1.5 * 2.0 ** (_MANTISSA - _STEP_BITS)
+        rounded = (self + large).as_it_is()
+        rest = self - (rounded - large).as_it_is()
+        steps = builder.bitcast(rounded.value, INTS)
+        tables = [
+            Lanes.of_bits(builder, ir.Constant(INTS, half)).value for half in (_STEPS[:16], _STEPS[16:])
+        ]
+        kind = ir.FunctionType(FLOATS, [FLOATS, INTS, FLOATS])
+        name = "llvm.x86.avx512.vpermi2var.ps.512"
+        look_up = cgutils.get_or_insert_function(builder.module, kind, name)
+        found = builder.bitcast(builder.call(look_up, [tables[0], steps, tables[1]]), INTS)
+        whole = builder.shl(steps, ir.Constant(INTS, [_MANTISSA - _STEP_BITS] * LANES))
+        step = Lanes.of_bits(builder, builder.add(found, whole))
+        linear, square = _STEP_REST
+        return (step * rest).times_plus(rest.times_plus(square, linear), step)
 
     def any(self) -> ir.Value:
         """Of a comparison: whether it holds in any lane, as one bit."""
