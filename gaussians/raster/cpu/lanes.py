@@ -39,7 +39,7 @@ _ROOT_HALF = 0x3F3504F3  # √½ as bits
 @functools.cache
 def has_wide_tables() -> bool:
     """Whether kernels are compiled for processors that look 32 floats up in one instruction."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    features = cpu_target.target_context.codegen().magic_tuple()[2]  # pyright: ignore[reportAttributeAccessIssue] - a cached property
     return "+avx512f" in features.split(",")
 
 
