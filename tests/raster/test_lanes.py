@@ -55,6 +55,7 @@ def test_powers_of_two(method: Any) -> None:
     values = np.minimum(values, 0).astype(np.float32)
     values = np.resize(values, -(-len(values) // LANES) * LANES)
     found = applied(method, values)
-    assert np.abs(found / 2.0 ** values.astype(np.float64) - 1).max() < 3e-7
+    # At worst 2.5e-7 was seen, 2.9e-7 where nothing is fused, and 1.9e-7 by table.
+    assert np.abs(found / 2.0 ** values.astype(np.float64) - 1).max() < 4e-7
     whole = applied(method, np.arange(-15, 1, dtype=np.float32))
     np.testing.assert_allclose(whole, 2.0 ** np.arange(-15, 1), rtol=1.2e-7)

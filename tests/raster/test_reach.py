@@ -3,58 +3,74 @@
 import math
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 import torch
 
+from gaussians.raster.cpu import functions
+from gaussians.raster.cpu.binning import depth_order, fill_tiles, reached_tiles, tile_rectangles
 from gaussians.raster.cpu.functions import Bins, Blend, Lens, Project
+from gaussians.raster.cpu.lanes import LANES
 from gaussians.raster.cpu.layout import SLOT, TILE, WHO
 
 WIDTH, HEIGHT = 333, 217  # no whole number of tiles
+LARGE = 1920, 1080
 COUNT = 3000
 LIMITS = (0.01, 1e10, 0.3)
-EVERYWHERE = np.full(COUNT, 1e30, np.float32)  # so opaque that none of its box's tiles is left out
 CLEARLY = 2**-0.06  # of 1/255: less than this and a tile has to be left out
 
 
-@pytest.fixture(scope="module")
-def projected() -> dict[str, np.ndarray]:
-    """Gaussians of all shapes and sizes, thin ones across many tiles among them."""
+def projected(
+    scales: tuple[float, float], size: tuple[int, int], count: int = COUNT, thin: bool = False
+) -> dict[str, Any]:
+    """Gaussians of all shapes, their axes from the one to the other of `scales`; or needles so long."""
     generator = torch.Generator().manual_seed(3)
-    means = torch.rand(COUNT, 3, generator=generator) * 3 - 1.5 + torch.tensor([0.0, 0.0, 3.0])
-    quats = torch.randn(COUNT, 4, generator=generator)
-    scales = torch.exp(torch.empty(COUNT, 3).uniform_(math.log(1e-3), math.log(0.7), generator=generator))
-    opacities = torch.rand(COUNT, generator=generator)
-    K = torch.tensor([[[300.0, 0.0, WIDTH / 2], [0.0, 300.0, HEIGHT / 2], [0.0, 0.0, 1.0]]])
-    lens = Lens.of(torch.eye(4)[None], K, WIDTH, HEIGHT, LIMITS)
-    fields: Any = Project.apply(means, quats, scales, opacities, lens)
+    means = torch.rand(count, 3, generator=generator) * 3 - 1.5 + torch.tensor([0.0, 0.0, 3.0])
+    quats = torch.randn(count, 4, generator=generator)
+    lowest, highest = map(math.log, scales)
+    axes = torch.exp(torch.empty(count, 3).uniform_(lowest, highest, generator=generator))
+    if thin:
+        axes[:, 1:] = 1e-4
+    opacities = torch.rand(count, generator=generator)
+    width, height = size
+    K = torch.tensor([[[0.9 * width, 0.0, width / 2], [0.0, 0.9 * width, height / 2], [0.0, 0.0, 1.0]]])
+    lens = Lens.of(torch.eye(4)[None], K, width, height, LIMITS)
+    fields: Any = Project.apply(means, quats, axes, opacities, lens)
     names = ("means2d", "conics", "depths", "radii")
-    found = {name: field[0].numpy() for name, field in zip(names, fields, strict=True)}
-    return {**found, "opacities": opacities.numpy()}
+    found: dict[str, Any] = {name: field[0].numpy() for name, field in zip(names, fields, strict=True)}
+    return {**found, "opacities": opacities.numpy(), "size": size}
 
 
-def bins_of(projected: dict[str, np.ndarray], opacities: np.ndarray) -> Bins:
-    outlines = projected["means2d"], projected["conics"], opacities
-    return Bins.of(*outlines, projected["depths"], projected["radii"], WIDTH, HEIGHT)
+@pytest.fixture(scope="module")
+def cloud() -> dict[str, Any]:
+    return projected((1e-3, 0.7), (WIDTH, HEIGHT))
+
+
+def bins_of(scene: dict[str, Any], boxes: bool = False) -> Bins:
+    """With `boxes` in all tiles of each box: by outlines that are flat."""
+    conics = np.tile(np.float32([1e-20, 0, 1e-20]), (len(scene["conics"]), 1)) if boxes else scene["conics"]
+    opacities = np.ones_like(scene["opacities"]) if boxes else scene["opacities"]
+    return Bins.of(scene["means2d"], conics, opacities, scene["depths"], scene["radii"], *scene["size"])
 
 
 def tiles_of(bins: Bins) -> set[tuple[int, int]]:
-    """(Gaussian, tile) of all lists."""
+    """(Gaussian, tile) of all lists, each of which is there once."""
     tiles = np.repeat(np.arange(len(bins.starts) - 1), np.diff(bins.starts))
-    return set(zip(bins.visible[bins.members[:, WHO]].tolist(), tiles.tolist(), strict=True))
+    found = set(zip(bins.visible[bins.members[:, WHO]].tolist(), tiles.tolist(), strict=True))
+    assert len(found) == len(bins.members)
+    return found
 
 
-def most_alpha(projected: dict[str, np.ndarray], gaussian: int, tile: int) -> tuple[float, float]:
+def most_alpha(scene: dict[str, Any], gaussian: int, tile: int) -> tuple[float, float]:
     """The most that a Gaussian's alpha is at a tile's pixels, and in the rectangle of their centres."""
-    columns = -(-WIDTH // TILE)
+    columns = -(-scene["size"][0] // TILE)
     left, top = TILE * (tile % columns) + 0.5, TILE * (tile // columns) + 0.5
-    x, y = projected["means2d"][gaussian].astype(np.float64)
-    a, b, c = projected["conics"][gaussian].astype(np.float64)
+    x, y = scene["means2d"][gaussian].astype(np.float64)
+    a, b, c = scene["conics"][gaussian].astype(np.float64)
 
     def alpha(dx: np.ndarray, dy: np.ndarray) -> float:
         power = -0.5 * (a * dx * dx + c * dy * dy) - b * dx * dy
-        return float(projected["opacities"][gaussian] * np.exp(power).max())
+        return float(scene["opacities"][gaussian] * np.exp(power).max())
 
     steps = np.arange(TILE, dtype=np.float64)
     at_pixels = alpha(left - x + steps[None], top - y + steps[:, None])
@@ -66,57 +82,78 @@ def most_alpha(projected: dict[str, np.ndarray], gaussian: int, tile: int) -> tu
     return at_pixels, within
 
 
-def test_all_tiles_that_are_drawn_in_and_no_others(projected: dict[str, np.ndarray]) -> None:
-    kept = tiles_of(bins_of(projected, projected["opacities"]))
-    boxed = tiles_of(bins_of(projected, EVERYWHERE))
+def test_all_tiles_that_are_drawn_in_and_no_others(cloud: dict[str, Any]) -> None:
+    boxes = bins_of(cloud, boxes=True)
+    kept, boxed = tiles_of(bins_of(cloud)), tiles_of(boxes)
+    x, y = cloud["means2d"][boxes.visible].T
+    rx, ry = cloud["radii"][boxes.visible].T
+    wide = (np.ceil((x + rx) / TILE).clip(0, 21) - np.floor((x - rx) / TILE).clip(0, 21)).astype(int)
+    tall = (np.ceil((y + ry) / TILE).clip(0, 14) - np.floor((y - ry) / TILE).clip(0, 14)).astype(int)
+    assert len(boxed) == (wide * tall).sum()
     assert kept < boxed
     dropped = boxed - kept
     assert 0.1 < len(dropped) / len(boxed) < 0.6  # there is something to tell apart
     for gaussian, tile in dropped:
-        at_pixels, within = most_alpha(projected, gaussian, tile)
+        at_pixels, within = most_alpha(cloud, gaussian, tile)
         assert at_pixels <= within * (1 + 1e-9)
         assert at_pixels < 1 / 255
     for gaussian, tile in kept:
-        assert most_alpha(projected, gaussian, tile)[1] > CLEARLY / 255
+        assert most_alpha(cloud, gaussian, tile)[1] > CLEARLY / 255
 
 
-def test_to_the_bit_as_with_all_tiles(projected: dict[str, np.ndarray]) -> None:
-    def blended(opacities: np.ndarray) -> list[torch.Tensor]:
-        bins = bins_of(projected, opacities)
-        colors = torch.rand(1, COUNT, 3, generator=torch.Generator().manual_seed(1))
-        fields = [torch.from_numpy(projected[name])[None] for name in ("means2d", "conics")]
-        fields = [field.clone().requires_grad_() for field in (*fields, colors)]
-        opacity = torch.from_numpy(projected["opacities"])[None].clone().requires_grad_()
-        arguments = [*fields, opacity, torch.full((1, 3), 0.4), [bins], (WIDTH, HEIGHT), False, True]
+@pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(((1e-3, 0.7), (WIDTH, HEIGHT), COUNT), id="cloud"),
+        pytest.param(((0.25, 1.3), LARGE, 2000, True), id="needles of hundreds of pixels"),
+    ],
+)
+def test_to_the_bit_as_in_whole_boxes(scene: tuple[Any, ...]) -> None:
+    fields = projected(*scene)
+
+    def blended(bins: Bins) -> list[torch.Tensor]:
+        names, generator = ("means2d", "conics"), torch.Generator().manual_seed(1)
+        means2d, conics = (torch.from_numpy(fields[name])[None].clone() for name in names)
+        opacity = torch.from_numpy(fields["opacities"])[None].clone()
+        colors = torch.rand(1, len(opacity[0]), 3, generator=generator)
+        leaves = [leaf.requires_grad_() for leaf in (means2d, conics, colors, opacity)]
+        arguments = [*leaves, torch.full((1, 3), 0.4), [bins], fields["size"], False, True]
         image, alpha = Blend.apply(*arguments)  # pyright: ignore[reportGeneralTypeIssues] - torch's stubs don't type apply
-        slope = torch.rand(image.shape, generator=torch.Generator().manual_seed(2))
-        gradients = torch.autograd.grad((image * slope).sum() + alpha.square().sum(), [*fields, opacity])
+        slope = torch.rand(image.shape, generator=generator)
+        gradients = torch.autograd.grad((image * slope).sum() + alpha.square().sum(), leaves)
         return [image.detach(), alpha.detach(), *gradients]
 
-    for ours, all_tiles in zip(blended(projected["opacities"]), blended(EVERYWHERE), strict=True):
-        assert torch.equal(ours, all_tiles)
+    culled, whole = bins_of(fields), bins_of(fields, boxes=True)
+    assert len(culled.members) < 0.8 * len(whole.members)
+    for ours, boxed in zip(blended(culled), blended(whole), strict=True):
+        assert torch.equal(ours, boxed)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_slots_are_each_ones_own_whoever_deals(projected: dict[str, np.ndarray], threads: int) -> None:
-    before = numba.get_num_threads()
-    try:
-        numba.set_num_threads(min(threads, before))
-        bins = bins_of(projected, projected["opacities"])
-    finally:
-        numba.set_num_threads(before)
-    assert tiles_of(bins) == tiles_of(bins_of(projected, projected["opacities"]))
-    who, slots = bins.members[:, WHO], bins.members[:, SLOT]
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 5000])
+def test_whoever_deals_keeps_to_places_of_its_own(cloud: dict[str, Any], workers: int) -> None:
+    bins, guard = bins_of(cloud), -7
+    visible, (width, height) = bins.visible, (-(-side // TILE) for side in cloud["size"])
+    rectangles, offsets = np.empty((len(visible), 4), np.int32), np.empty(len(visible) + 1, np.int64)
+    tile_rectangles(visible, cloud["means2d"], cloud["radii"], width, height, rectangles, offsets)
+    tiles = np.full(offsets[-1] + LANES * workers + 99, guard, np.int32)
+    spans = np.empty((len(visible), 2), np.int32)
+    outlines = cloud["means2d"], cloud["conics"], cloud["opacities"]
+    reached_tiles(visible, *outlines, rectangles, offsets, width, workers, tiles, spans)
+    assert (tiles[-99:] == guard).all()
+    starts, members = np.empty_like(bins.starts), np.empty_like(bins.members)
+    order = depth_order(cloud["depths"], visible)
+    fill_tiles(order, tiles, spans, workers, starts, members)
+    assert np.array_equal(starts, bins.starts)
+    assert np.array_equal(members[:, WHO], bins.members[:, WHO])
+    who, slots = members[:, WHO], members[:, SLOT]
     assert len(np.unique(slots)) == len(slots)
-    assert slots.max() < bins.room
-    assert (slots >= bins.spans[who, 0]).all()
-    assert (slots < bins.spans[who, 1]).all()
-    assert (bins.spans[:, 1] - bins.spans[:, 0]).sum() == len(slots)
+    assert ((slots >= spans[who, 0]) & (slots < spans[who, 1])).all()
+    assert np.array_equal(tiles[slots], np.repeat(np.arange(width * height), np.diff(starts)))
 
 
-def test_lists_go_from_near_to_far(projected: dict[str, np.ndarray]) -> None:
-    bins = bins_of(projected, projected["opacities"])
-    depths = projected["depths"][bins.visible[bins.members[:, WHO]]]
+def test_lists_go_from_near_to_far(cloud: dict[str, Any]) -> None:
+    bins = bins_of(cloud)
+    depths = cloud["depths"][bins.visible[bins.members[:, WHO]]]
     for begin, end in zip(bins.starts, bins.starts[1:], strict=False):
         assert (np.diff(depths[begin:end]) >= 0).all()
 
@@ -124,18 +161,30 @@ def test_lists_go_from_near_to_far(projected: dict[str, np.ndarray]) -> None:
 def test_a_long_row_of_tiles() -> None:
     """More than the sixteen tiles that are looked at in one go, thin and slanted."""
     a, b, c = np.linalg.inv(np.array([[4000.0, 3990.0], [3990.0, 4000.0]]))[[0, 0, 1], [0, 1, 1]]
-    projected = {
+    scene = {
         "means2d": np.array([[160.0, 100.0]], np.float32),
         "conics": np.array([[a, b, c]], np.float32),
         "opacities": np.array([0.9], np.float32),
         "depths": np.ones(1, np.float32),
         "radii": np.full((1, 2), 215, np.int32),
+        "size": (WIDTH, HEIGHT),
     }
-    kept = {tile for _, tile in tiles_of(bins_of(projected, projected["opacities"]))}
-    assert kept == {tile for tile in range(21 * 14) if most_alpha(projected, 0, tile)[1] > 1 / 255}
+    kept = {tile for _, tile in tiles_of(bins_of(scene))}
+    assert kept == {tile for tile in range(21 * 14) if most_alpha(scene, 0, tile)[1] > 1 / 255}
     assert len(kept) < 60
 
 
-def test_nothing_visible(projected: dict[str, np.ndarray]) -> None:
-    bins = bins_of({**projected, "radii": np.zeros_like(projected["radii"])}, projected["opacities"])
+def test_nothing_visible(cloud: dict[str, Any]) -> None:
+    bins = bins_of({**cloud, "radii": np.zeros_like(cloud["radii"])})
     assert len(bins.members) == len(bins.spans) == bins.starts[-1] == 0
+
+
+def test_more_than_can_be_counted_is_out_of_memory(
+    monkeypatch: pytest.MonkeyPatch, cloud: dict[str, Any]
+) -> None:
+    def beyond(*arguments: Any) -> None:
+        arguments[-1][:] = 2**31
+
+    monkeypatch.setattr(functions, "tile_rectangles", beyond)
+    with pytest.raises(MemoryError, match="scales are too large"):
+        bins_of(cloud)

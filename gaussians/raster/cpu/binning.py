@@ -17,7 +17,7 @@ import numpy as np
 
 from gaussians.kernels import FASTMATH, aligned_floats, fetch_to_read, workers
 from gaussians.raster.cpu.lanes import LANES
-from gaussians.raster.cpu.layout import SLOT, WHO
+from gaussians.raster.cpu.layout import SLOT, TILE, WHO
 from gaussians.raster.cpu.reach_lanes import (
     OUTLINE,
     OUTLINE_A,
@@ -26,11 +26,10 @@ from gaussians.raster.cpu.reach_lanes import (
     OUTLINE_OPACITY,
     OUTLINE_X,
     OUTLINE_Y,
-    complete,
+    complete_outlines,
     reach,
 )
 
-TILE = 16
 RADIX_BITS = 11
 AHEAD = 8  # Gaussians before its tiles are read, the first one's line is fetched
 
@@ -136,10 +135,10 @@ def tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offse
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def reached_tiles(visible, means2d, conics, opacities, rectangles, offsets, tiles_x, n_workers, tiles, spans):
-    """Of each rectangle the tiles in which the Gaussian reaches alpha 1/255 at a pixel's centre, or nearly.
+    """Of each rectangle the tiles in which the Gaussian reaches alpha 1/255, or nearly.
 
     Args:
-        visible [V] int32, means2d [N, 2], conics [N, 3], opacities [N].
+        visible [V] int32, means2d [N, 2], conics [N, 3], opacities [N]: those of the visible 1/255 or more.
         rectangles [V, 4], offsets [V + 1]: from `tile_rectangles`.
         tiles [offsets[-1] + 16 * n_workers] int32: written: numbers of tiles, Gaussian by Gaussian, those of
             each row by row; between workers is a gap.
@@ -149,7 +148,7 @@ def reached_tiles(visible, means2d, conics, opacities, rectangles, offsets, tile
     for worker in numba.prange(n_workers):
         begin, end = total * worker // n_workers, total * (worker + 1) // n_workers
         outlines = aligned_floats(OUTLINE * LANES)
-        outlines[:] = np.float32(1.0)
+        outlines[:] = np.float32(1.0)  # where there are fewer than sixteen
         slot = offsets[begin] + LANES * worker
         for some in range(begin, end, LANES):
             few = min(LANES, end - some)
@@ -161,7 +160,7 @@ def reached_tiles(visible, means2d, conics, opacities, rectangles, offsets, tile
                 outlines[OUTLINE_B * LANES + lane] = conics[n, 1]
                 outlines[OUTLINE_C * LANES + lane] = conics[n, 2]
                 outlines[OUTLINE_OPACITY * LANES + lane] = opacities[n]
-            complete(outlines)
+            complete_outlines(outlines)
             for lane in range(few):
                 v = some + lane
                 left, top = np.int64(rectangles[v, 0]), np.int64(rectangles[v, 1])
@@ -179,7 +178,7 @@ def fill_tiles(order, tiles, spans, n_workers, starts, members):
 
     Args:
         order [V]: from `depth_order`. tiles, spans [V, 2]: from `reached_tiles`.
-        starts [tiles + 1] int64: written: where each tile's list begins in `members`.
+        starts [tiles of the image + 1] int64: written: where each tile's list begins in `members`.
         members [M, 2] int32: written: the tiles' lists, each front to back: WHO, a place among the visible,
             and SLOT, which says where in `tiles` this one of its tiles is: by it what tiles say of a Gaussian
             lies together.

@@ -194,7 +194,7 @@ def backward_kernel(channels: int, extra: str = "") -> Any:
         Args:
             packed ... background, last [H, W], chunks, light: as in and out of the forward pass.
             v_image [H, W, channels], v_alpha [H, W]: gradients of image and alpha.
-            moments [slots, 16]: written, those of the tiles' lists.
+            moments [slots, 16]: the rows that a list's SLOT names are written, and no others.
         """
         height, width = last.shape
         counter = np.zeros(1, np.int64)

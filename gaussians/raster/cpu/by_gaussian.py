@@ -62,7 +62,7 @@ def gather(
     """Add up each Gaussian's moments over its tiles and turn them into gradients of its 2-D parameters.
 
     Args:
-        visible [V], spans [V, 2]: from binning. moments [M, 16]: from the backward pass.
+        visible [V], spans [V, 2]: from binning. moments [slots, 16]: from the backward pass.
         conics [N, 3], opacities [N].
         v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: written, zero where
             nothing is visible. `extra` gets the sums of EXTRA_X and EXTRA_Y, raw; without rows, nothing.

@@ -15,7 +15,6 @@ from torch.autograd.function import once_differentiable
 
 from gaussians.kernels import workers
 from gaussians.raster.cpu.binning import (
-    TILE,
     depth_order,
     fill_tiles,
     reached_tiles,
@@ -27,7 +26,7 @@ from gaussians.raster.cpu.by_gaussian import LOG2E, gather, pack
 from gaussians.raster.cpu.deal import CHUNK
 from gaussians.raster.cpu.harmonics import harmonics_backward, harmonics_forward
 from gaussians.raster.cpu.lanes import LANES
-from gaussians.raster.cpu.layout import MEMBER, MOMENTS, PACKED, PIXELS
+from gaussians.raster.cpu.layout import MEMBER, MOMENTS, PACKED, PIXELS, TILE
 from gaussians.raster.cpu.project import frame_of, project_backward, project_forward
 
 Array = np.ndarray
@@ -188,7 +187,10 @@ class Bins:
         rectangles = np.empty((len(order), 4), np.int32)
         offsets = np.empty(len(order) + 1, np.int64)
         tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offsets)
-        tiles = np.empty(offsets[-1] + LANES * workers(), np.int32)
+        room = int(offsets[-1]) + LANES * workers()
+        if room > np.iinfo(np.int32).max:
+            raise MemoryError(f"{room:,} tiles that Gaussians meet: too many; scales are too large")
+        tiles = np.empty(room, np.int32)
         spans, outlines = np.empty((len(order), 2), np.int32), (means2d, conics, opacities)
         reached_tiles(visible, *outlines, rectangles, offsets, tiles_x, workers(), tiles, spans)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
@@ -197,7 +199,7 @@ class Bins:
         lengths = np.diff(starts)
         chunks = np.concatenate([[0], np.cumsum(-(-lengths // CHUNK))])
         schedule = np.argsort(-lengths, kind="stable")
-        return cls(visible, spans, starts, members, schedule, chunks, tiles_x, len(tiles))
+        return cls(visible, spans, starts, members, schedule, chunks, tiles_x, room)
 
     def tiling(self) -> tuple[Array, Array, Array, int, int]:
         """What both blending kernels take after `packed`."""

@@ -33,7 +33,7 @@ def gradient_of(
         fields, shapes, weights: as from `deal`, `fill_tile_shapes` and `weigh_block`.
         left [BLOCKS] int64: how many entries of each block are left, changed.
         state [RGB + channels, PIXELS]: BEHIND, changed, and the gradient of colours.
-        moments [M, 16], slot: the row that is written.
+        moments [slots, 16], slot: the row that is written.
 
     With "drawn" there are no gradients. BEHIND holds what a pixel counts, in place of the colours' gradient
     is what shines through to it, changed; EXTRA_X is the number of pixels drawn, EXTRA_Y the squared change
@@ -143,7 +143,7 @@ def _about_centre(sums: Sums, u: Lanes, v: Lanes, count: int) -> list[Lanes]:
 
 @intrinsic
 def sum_rows(typingctx: Any, moments: Any, first: Any, end: Any, total: Any) -> Any:
-    """Add up the rows [first, end) of moments [M, 16] into total [16]."""
+    """Add up the rows [first, end) of moments [slots, 16] into total [16]."""
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         moments, total = (Plane.of(context, builder, signature.args[i], args[i]) for i in (0, 3))

@@ -22,12 +22,12 @@ FLOAT, INT, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
 _BITS, _FLAGS = ir.IntType(LANES), ir.VectorType(ir.IntType(1), LANES)
 
-# Minimax fit of 2^f on [-1, 0]: relative error 2e-7 at worst in float32.
+# Minimax fit of 2^f on [-1, 0]: relative error 2.5e-7 at worst in float32, 2.9e-7 unfused.
 EXP2 = (0.9999999251, 0.6931422526, 0.2401721893, 0.05527972263, 0.009188611757, 0.0009387883395)
 
 _MANTISSA = 23  # bits of a float32
 _STEP_BITS = 5
-# Bits of 2^(i / 32), less those of i where it stands before the whole part is added.
+# Bits of 2^(i / 32) less i << 18, which the number of steps, shifted as much, adds again.
 _STEPS = [
     int(np.float32(2 ** (i / 2**_STEP_BITS)).view(np.int32)) - (i << (_MANTISSA - _STEP_BITS))
     for i in range(2**_STEP_BITS)
@@ -38,7 +38,7 @@ _ROOT_HALF = 0x3F3504F3  # √½ as bits
 
 @functools.cache
 def has_wide_tables() -> bool:
-    """Whether kernels are compiled for processors that look 32 floats up in one instruction."""
+    """Whether kernels are compiled for processors that look up in a table of 32 floats at once: AVX-512."""
     features = cpu_target.target_context.codegen().magic_tuple()[2]  # pyright: ignore[reportAttributeAccessIssue] - a cached property
     return "+avx512f" in features.split(",")
 
@@ -226,7 +226,7 @@ class Lanes:
         return self.exp2_by_table() if has_wide_tables() else self.exp2_by_polynomial()
 
     def exp2_by_polynomial(self) -> "Lanes":
-        """On every machine: a whole part and a polynomial of the rest."""
+        """`exp2` on every machine: a whole part and a polynomial of the rest."""
         exponent = self.builder.fptosi(self.value, INTS)  # towards zero
         fraction = self - Lanes(self.builder, self.builder.sitofp(exponent, FLOATS))
         c = [constant(self.builder, coefficient) for coefficient in EXP2]
@@ -240,7 +240,7 @@ class Lanes:
         return Lanes(self.builder, self.builder.bitcast(bits, FLOATS))
 
     def exp2_by_table(self) -> "Lanes":
-        """With AVX-512: the nearest of 32 steps, from a table in registers, and a polynomial of the rest.
+        """`exp2` with AVX-512: the nearest of 32 steps, from a table in registers, and what the rest adds.
 
         Rounded by adding a number so large that its last bit counts steps; of its bits the lowest five say
         which entry it is, and those above are the whole part.

@@ -1,7 +1,7 @@
 """Which tiles a Gaussian's ellipse meets, sixteen at a time.
 
-The test is that of blocks in deal.py, of a whole tile and with more slack: what a tile leaves out none of its
-blocks would have.
+The test is that of blocks in deal.py, of a whole tile and with more slack, so that what a tile leaves out
+none of its blocks would have.
 """
 
 # pyright: reportIndexIssue=false, reportCallIssue=false
@@ -13,35 +13,40 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from gaussians.raster.cpu.by_gaussian import LOG2E
 from gaussians.raster.cpu.lanes import FLOAT, INTS, LANES, Builder, Lanes, chosen, constant, splat
 from gaussians.raster.cpu.layout import EXPONENT_MIN, TILE
 from gaussians.raster.cpu.planes import Plane
 
-# Sixteen Gaussians' outlines, LANES floats each: centre, conic and opacity, of which `complete` makes half of
-# the exponent's second derivatives, the level that the exponent must reach less that of the centre, and the
-# slopes of the lines on which it is largest along a column and along a row.
+# Sixteen Gaussians' outlines, LANES floats each: centre, conic and opacity, of which `complete_outlines`
+# makes the exponent's coefficients of dx², dx dy and dy², the level that it must reach less that of the
+# centre, and the slopes of the lines on which it is largest along a column and along a row.
 OUTLINE_X, OUTLINE_Y, OUTLINE_A, OUTLINE_B, OUTLINE_C, OUTLINE_OPACITY, SLOPE_Y, SLOPE_X = range(8)
 OUTLINE = 8
+# More than deal's slack, as the two tests round otherwise: a long needle's in proportion to its terms, which
+# cancel. A tile too many costs little.
 _SLACK = 0.03  # of the exponent of 2
-_LOG2E = 1.4426950408889634
+_ROUNDING = 2.0**-20  # of each term
+_LOG2E = float(LOG2E)
 
 
 @intrinsic
-def complete(typingctx: Any, outlines: Any) -> Any:
-    """Turn conics and opacities into what `reach` looks at, in place."""
+def complete_outlines(typingctx: Any, outlines: Any) -> Any:
+    """Turn conics and opacities, of 1/255 and more, into what `reach` looks at, in place."""
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         plane = Plane.of(context, builder, signature.args[0], args[0])
         a, b, c, opacity = (
             plane.at(field * LANES).load() for field in (OUTLINE_A, OUTLINE_B, OUTLINE_C, OUTLINE_OPACITY)
         )
+        a, b, c = a * (-0.5 * _LOG2E), b * -_LOG2E, c * (-0.5 * _LOG2E)
         made = {
-            OUTLINE_A: a * (-0.5 * _LOG2E),
-            OUTLINE_B: b * -_LOG2E,
-            OUTLINE_C: c * (-0.5 * _LOG2E),
+            OUTLINE_A: a,
+            OUTLINE_B: b,
+            OUTLINE_C: c,
             OUTLINE_OPACITY: opacity.log().times_plus(-_LOG2E, EXPONENT_MIN - _SLACK),
-            SLOPE_Y: -b * c.reciprocal(),
-            SLOPE_X: -b * a.reciprocal(),
+            SLOPE_Y: b * (-0.5 * c.reciprocal()),
+            SLOPE_X: b * (-0.5 * a.reciprocal()),
         }
         for field, lanes in made.items():
             plane.at(field * LANES).store(lanes)
@@ -57,7 +62,7 @@ def reach(
     """Write which of sixteen tiles of a Gaussian's rectangle its ellipse meets, and return how many.
 
     Args:
-        outlines [OUTLINE, 16]: from `complete`. lane: of the Gaussian.
+        outlines [OUTLINE, 16]: from `complete_outlines`. lane: of the Gaussian.
         rectangle: left and top in tiles, tiles a row, and tiles.
         first: the first tile, counted row by row.
         tiles_x: tiles in a row of the image.
@@ -87,9 +92,11 @@ def reach(
         dx, dy = zero.at_least(x).at_most(right), zero.at_least(y).at_most(bottom)
         best_dy = (of(SLOPE_Y) * dx).at_least(y).at_most(bottom)
         best_dx = (of(SLOPE_X) * dy).at_least(x).at_most(right)
-        on_column = c.times_plus(best_dy, b * dx).times_plus(best_dy, a * dx * dx)
-        on_row = a.times_plus(best_dx, b * dy).times_plus(best_dx, c * dy * dy)
-        mask = ((on_column.at_least(on_row) >= of(OUTLINE_OPACITY)) & (place < count)).value
+        a_dx, c_dy = a * dx * dx, c * dy * dy
+        on_column = c.times_plus(best_dy, b * dx).times_plus(best_dy, a_dx)
+        on_row = a.times_plus(best_dx, b * dy).times_plus(best_dx, c_dy)
+        least = (a_dx + c_dy).times_plus(_ROUNDING, of(OUTLINE_OPACITY))  # both terms are negative
+        mask = ((on_column.at_least(on_row) >= least) & (place < count)).value
         numbers = builder.fptosi(row.times_plus(number(args[4]), column).value, INTS)
         met, more = chosen(builder, numbers, mask)
         tiles.at(args[6]).store(met)
