@@ -48,7 +48,11 @@ def cloud() -> dict[str, Any]:
 
 def bins_of(scene: dict[str, Any], boxes: bool = False) -> Bins:
     """With `boxes` in all tiles of each box: by outlines that are flat."""
-    conics = np.tile(np.float32([1e-20, 0, 1e-20]), (len(scene["conics"]), 1)) if boxes else scene["conics"]
+    conics = (
+        np.tile(np.array([1e-20, 0, 1e-20], np.float32), (len(scene["conics"]), 1))
+        if boxes
+        else scene["conics"]
+    )
     opacities = np.ones_like(scene["opacities"]) if boxes else scene["opacities"]
     return Bins.of(scene["means2d"], conics, opacities, scene["depths"], scene["radii"], *scene["size"])
 
