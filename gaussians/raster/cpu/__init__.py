@@ -52,10 +52,7 @@ def rasterize(
         means, colors, depths, radii, lens, sh_degree=sh_degree, backgrounds=backgrounds, mode=render_mode
     )
     view_opacities = opacities.expand(cameras, n)
-    seen = [tensor.detach() for tensor in (means2d, conics, view_opacities, depths, radii)]
-    bins = [
-        Bins.of(*(array(tensor[c]) for tensor in seen), width=width, height=height) for c in range(cameras)
-    ]
+    bins = _binned(means2d, conics, view_opacities, depths, radii, width, height)
     if absgrad and view_colors.shape[-1] > MAX_CHANNELS:
         # Each pass would sum the absolute gradient of its own channels only.
         raise ValueError(f"absgrad: {view_colors.shape[-1]} channels, at most {MAX_CHANNELS} on the cpu")
@@ -143,3 +140,14 @@ def _meta(
 
 
 __all__ = ["blend_weights", "rasterize", "rasterize_stored", "removal_effects"]
+
+
+def _binned(
+    means2d: Tensor, conics: Tensor, opacities: Tensor, depths: Tensor, radii: Tensor, width: int, height: int
+) -> list[Bins]:
+    """Each camera's visible Gaussians, dealt to tiles; the tensors are [C, N, ...]."""
+    seen = [tensor.detach() for tensor in (means2d, conics, opacities, depths, radii)]
+    return [
+        Bins.of(*(array(tensor[c]) for tensor in seen), width=width, height=height)
+        for c in range(len(means2d))
+    ]

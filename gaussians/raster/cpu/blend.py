@@ -108,6 +108,18 @@ def read_part(v_image, v_alpha, last, background, top, left, state):
     return deepest
 
 
+@numba.njit
+def open_tile(state, ends, rows, columns, length):
+    """Begin a tile: nothing is drawn yet, and what lies beyond the image is finished."""
+    state[:] = ZERO
+    state[T_PLANE : T_PLANE + PIXELS] = ONE
+    state[LAST_PLANE : LAST_PLANE + PIXELS] = OPEN
+    ends[:] = F32(length)
+    if rows < TILE or columns < TILE:
+        close_beyond(state, rows, columns)
+        close_finished(state, ends)
+
+
 @cache
 def forward_kernel(channels: int) -> Any:
     """The forward kernel for 3 or 4 colour channels, compiled at its first call."""
@@ -146,13 +158,7 @@ def forward_kernel(channels: int) -> Any:
                 left, top = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
                 rows, columns = min(TILE, height - top), min(TILE, width - left)
                 begin, end = starts[tile], starts[tile + 1]
-                state[:] = ZERO
-                state[T_PLANE : T_PLANE + PIXELS] = ONE
-                state[LAST_PLANE : LAST_PLANE + PIXELS] = OPEN
-                ends[:] = F32(end - begin)
-                if rows < TILE or columns < TILE:
-                    close_beyond(state, rows, columns)
-                    close_finished(state, ends)
+                open_tile(state, ends, rows, columns, end - begin)
                 for chunk in range(begin, end, CHUNK):
                     if light.shape[0] > 0:
                         light[chunks[tile] + (chunk - begin) // CHUNK] = state[T_PLANE : T_PLANE + PIXELS]
