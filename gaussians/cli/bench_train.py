@@ -77,7 +77,7 @@ def bench_train(
     _train(training, steps)
     wait()
     seconds = time.perf_counter() - began
-    training.recorder = None
+    training.shortcut = None
     watch = Stopwatch(wait)
     with contextlib.ExitStack() as stack:
         for owner, name, part in _SEAMS:

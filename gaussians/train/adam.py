@@ -146,6 +146,42 @@ def step_by(optimizers: Sequence[FusedAdam], factors: Tensor) -> None:
         param.sub_(step_size * mean / (square.sqrt() * correction + eps))
 
 
+class BoundAdam:
+    """Adam on the CPU of parameters that stay: where they and their moments lie is looked up once.
+
+    Args:
+        optimizers: of one contiguous float32 parameter each; None: of one that has no gradient, and stays.
+
+    Attributes:
+        params, firsts, seconds: of each a flat array, empty where it stays, and Adam's moments of it.
+    """
+
+    def __init__(self, optimizers: Sequence[FusedAdam | None]) -> None:
+        self._moving: list[tuple[Tensor, dict[str, Any]] | None] = []
+        places = []
+        for optimizer in optimizers:
+            if optimizer is None:
+                self._moving.append(None)
+                places.append((np.empty(0, np.float32),) * 3)
+                continue
+            optimizer.initialise()
+            (group,), state = optimizer.param_groups, optimizer.only_state
+            tensors = (group["params"][0], state["exp_avg"], state["exp_avg_sq"])
+            self._moving.append((state["step"], group))
+            places.append(tuple(tensor.detach().numpy().reshape(-1) for tensor in tensors))
+        self.params, self.firsts, self.seconds = (tuple(arrays) for arrays in zip(*places, strict=True))
+
+    def begin_step(self) -> np.ndarray:
+        """Count a step; [P, 6] float32 what `update` takes of each beside arrays."""
+        numbers = np.zeros((len(self._moving), 6), np.float32)
+        for row, moving in zip(numbers, self._moving, strict=True):
+            if moving is not None:
+                step, group = moving
+                step += 1
+                row[:] = _numbers(step.item(), group)
+        return numbers
+
+
 def is_fused(device: torch.device) -> bool:
     """Whether a GPU's parameters move by our own kernel: what else is recorded has its kernels then, too."""
     return _on_gpu(device) is not None
@@ -182,14 +218,18 @@ def _update_on_cpu(
 ) -> None:
     """Update parameter, (gradient,) mean and mean square in place, by our kernels."""
     step += 1
-    beta1, beta2 = group["betas"]
-    numbers = (1 - beta1, beta2, 1 - beta2, *_factors(step.item(), group), group["eps"])
+    numbers = np.array(_numbers(step.item(), group), np.float32)  # kernels compute in the type of these
     param, gradient, mean, square = (array.detach().numpy().reshape(-1) for array in arrays)
-    singles = map(np.float32, numbers)  # kernels compute in the type of their numbers
     if visible is None:
-        kernels.update_all(param, gradient, mean, square, *singles)
+        kernels.update_all(param, gradient, mean, square, *numbers)
     else:
-        kernels.update_rows(param, gradient, mean, square, visible.numpy(), *singles)
+        kernels.update_rows(param, gradient, mean, square, visible.numpy(), *numbers)
+
+
+def _numbers(count: float, group: dict[str, Any]) -> tuple[float, ...]:
+    """What the kernels take beside arrays, in step `count`."""
+    beta1, beta2 = group["betas"]
+    return 1 - beta1, beta2, 1 - beta2, *_factors(count, group), group["eps"]
 
 
 def _update_by_torch(arrays: Sequence[Tensor], step: Tensor, group: dict[str, Any]) -> None:

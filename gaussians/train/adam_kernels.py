@@ -11,7 +11,7 @@ _OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "cache"
 
 
 @njit(**_OPTIONS)
-def _update(param, gradient, mean, square, keep, rate1, beta2, rate2, step_size, correction, eps):
+def update(param, gradient, mean, square, keep, rate1, beta2, rate2, step_size, correction, eps):
     """Update [n] numbers in place; with `keep` [n] bool only those where it is True."""
     for i in range(param.shape[0]):
         g = gradient[i]
@@ -40,7 +40,7 @@ def update_all(param, gradient, mean, square, rate1, beta2, rate2, step_size, co
     n = param.shape[0]
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
         s = slice(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK))
-        _update(
+        update(
             param[s], gradient[s], mean[s], square[s], None, rate1, beta2, rate2, step_size, correction, eps
         )
 
@@ -57,6 +57,6 @@ def update_rows(param, gradient, mean, square, visible, rate1, beta2, rate2, ste
         for row in range(start, stop):
             keep[(row - start) * k : (row - start + 1) * k] = visible[row]
         s = slice(start * k, stop * k)
-        _update(
+        update(
             param[s], gradient[s], mean[s], square[s], keep, rate1, beta2, rate2, step_size, correction, eps
         )

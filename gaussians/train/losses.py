@@ -7,6 +7,7 @@ oracle of the tests, from plain PyTorch. On CUDA no way waits for the GPU.
 """
 
 import functools
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -127,6 +128,63 @@ def _fused_loss(device: torch.device) -> type[torch.autograd.Function] | None:
     return None if kernels is None else kernels.TritonColorLoss
 
 
+class Fused(NamedTuple):
+    """The colour loss on the CPU, by kernels that give its gradient at once.
+
+    Attributes:
+        gradient: [H, W, 3] that of the total by the rendered image; None where it was not wanted.
+        distances, similarities: [T, H] sums of |rendered - target| and of SSIM, by target and row.
+        weights, mixes: [T] of each target.
+        all_in_all: numbers of the image that count.
+    """
+
+    gradient: np.ndarray | None
+    distances: np.ndarray
+    similarities: np.ndarray
+    weights: Sequence[float]
+    mixes: Sequence[float]
+    all_in_all: int
+
+    @classmethod
+    def of(
+        cls,
+        rendered: np.ndarray,
+        targets: Sequence[Tensor],
+        weights: Sequence[float],
+        mixes: Sequence[float],
+        mask: Tensor | None,
+        differentiable: bool = True,
+    ) -> "Fused":
+        """Of a contiguous float32 image [H, W, 3]; else as for `color_losses`, with a mix for each target."""
+        height, width, _ = rendered.shape
+        image = rendered.reshape(height, 3 * width)
+        stacked = _stacked_targets(targets, height, width)
+        counted, count = _expanded_mask(mask, height, width)
+        by_l1, by_ssim = _kernel_weights(tuple(weights), tuple(mixes), count)
+        planes = _workspace.array("planes", len(targets), kernels.STATISTICS, height + 10, 3 * width)
+        slopes = _workspace.array("slopes", 2 + len(targets), height + 10, 3 * width)
+        distances, similarities = np.empty((2, len(targets), height), np.float32)
+        threads = workers()
+        kernels.blur_along_rows(threads, image, stacked, counted, planes, distances)
+        kernels.similarities(threads, planes, counted, by_ssim, slopes, similarities)
+        gradient = None
+        if differentiable:
+            gradient = torch.empty(height, width, 3).numpy()
+            flat = gradient.reshape(height, 3 * width)
+            kernels.gradient_image(threads, image, stacked, counted, slopes, by_l1, flat)
+        return cls(gradient, distances, similarities, weights, mixes, count)
+
+    def values(self) -> ColorLoss:
+        """The loss itself, without gradients."""
+        l1 = self.distances.sum(axis=1, dtype=np.float64) / max(self.all_in_all, 1)
+        dssim = np.zeros(len(l1))
+        if self.all_in_all:
+            dssim = 1 - self.similarities.sum(axis=1, dtype=np.float64) / self.all_in_all
+        mixes = np.asarray(self.mixes, np.float64)
+        total = float(np.dot(self.weights, (1 - mixes) * l1 + mixes * dssim))
+        return ColorLoss(*(torch.tensor(value, dtype=torch.float32) for value in (total, l1, dssim)))
+
+
 class _FusedColorLoss(torch.autograd.Function):
     """The kernels' loss; the forward keeps the gradient image, so that the backward only scales it."""
 
@@ -139,31 +197,13 @@ class _FusedColorLoss(torch.autograd.Function):
         mixes: Sequence[float],
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        height, width, _ = rendered.shape
-        image = rendered.detach().contiguous().numpy().reshape(height, 3 * width)
-        stacked = _stacked_targets(targets, height, width)
-        counted, count = _expanded_mask(mask, height, width)
-        # L1 and SSIM are sums in the kernels; their mean's denominator goes into their weights.
-        share, mix = np.asarray(weights, np.float64) / max(count, 1), np.asarray(mixes, np.float64)
-        planes = _workspace.array("planes", len(targets), kernels.STATISTICS, height + 10, 3 * width)
-        slopes = _workspace.array("slopes", 2 + len(targets), height + 10, 3 * width)
-        distances, similarities = np.empty((2, len(targets), height), np.float32)
-        threads = workers()
-        kernels.blur_along_rows(threads, image, stacked, counted, planes, distances)
-        by_ssim = (-mix * share).astype(np.float32)
-        kernels.similarities(threads, planes, counted, by_ssim, slopes, similarities)
-        if ctx.needs_input_grad[0]:
-            gradient = torch.empty_like(rendered, memory_format=torch.contiguous_format)
-            by_l1 = ((1 - mix) * share).astype(np.float32)
-            flat = gradient.numpy().reshape(height, 3 * width)
-            kernels.gradient_image(threads, image, stacked, counted, slopes, by_l1, flat)
-            ctx.save_for_backward(gradient)
-        l1 = distances.sum(axis=1, dtype=np.float64) / max(count, 1)
-        dssim = 1 - similarities.sum(axis=1, dtype=np.float64) / count if count else np.zeros(len(targets))
-        total = float(np.dot(weights, (1 - mix) * l1 + mix * dssim))
-        outputs = [torch.tensor(value, dtype=torch.float32) for value in (total, l1, dssim)]
-        ctx.mark_non_differentiable(outputs[1], outputs[2])
-        return outputs[0], outputs[1], outputs[2]
+        image = rendered.detach().contiguous().numpy()
+        fused = Fused.of(image, targets, weights, mixes, mask, ctx.needs_input_grad[0])
+        if fused.gradient is not None:
+            ctx.save_for_backward(torch.from_numpy(fused.gradient))
+        total, l1, dssim = fused.values()
+        ctx.mark_non_differentiable(l1, dssim)
+        return total, l1, dssim
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -180,7 +220,7 @@ class _Workspace(threading.local):
 
     def array(self, name: str, *shape: int) -> np.ndarray:
         """An uninitialised array that is valid until the same name is asked for again."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         if name not in self._memory or self._memory[name].size < size:
             self._memory[name] = np.empty(size, np.float32)
         return self._memory[name][:size].reshape(shape)
@@ -193,15 +233,24 @@ def _stacked_targets(targets: Sequence[Tensor], height: int, width: int) -> np.n
     """[T, H, 3 W] float32 of the targets; a single float32 image is not copied."""
     if len(targets) == 1 and targets[0].dtype == torch.float32 and targets[0].is_contiguous():
         return targets[0].detach().numpy().reshape(1, height, 3 * width)
-    stacked = torch.from_numpy(_workspace.array("targets", len(targets), height, width, 3))
+    stacked = _workspace.array("targets", len(targets), height, 3 * width)
     for row, target in zip(stacked, targets, strict=True):
         if target.dtype == torch.uint8 and target.is_contiguous():
-            as_floats(target.view(height, -1).numpy(), row.view(height, -1).numpy())
+            as_floats(target.numpy().reshape(height, -1), row)
         else:
-            row.copy_(target)
+            floats = torch.from_numpy(row).view(height, width, 3).copy_(target)
             if not target.is_floating_point():
-                row.div_(255)
-    return stacked.numpy().reshape(len(targets), height, 3 * width)
+                floats.div_(255)
+    return stacked
+
+
+@functools.lru_cache(maxsize=64)
+def _kernel_weights(
+    weights: tuple[float, ...], mixes: tuple[float, ...], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """[T] float32 of each target's L1 and SSIM. These are sums, so what their means divide by is in here."""
+    share, mix = np.asarray(weights, np.float64) / max(count, 1), np.asarray(mixes, np.float64)
+    return ((1 - mix) * share).astype(np.float32), (-mix * share).astype(np.float32)
 
 
 def _expanded_mask(mask: Tensor | None, height: int, width: int) -> tuple[np.ndarray | None, int]:

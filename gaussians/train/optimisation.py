@@ -22,15 +22,17 @@ from gaussians.scene.types import View
 from gaussians.train.average import WeightAverage
 from gaussians.train.batch import Batch, Order, Pass
 from gaussians.train.coarse import Cameras
+from gaussians.train.direct import Direct, can_go_direct
 from gaussians.train.free_space import FreeSpace, is_due
 from gaussians.train.initial import with_sh_degree
 from gaussians.train.objective import Objective, PhotoObjective, Rendered, regularisers
 from gaussians.train.parameters import FIELDS, Parameters, part
 from gaussians.train.recipe import Optimise
-from gaussians.train.recorded import LOOKS_EVERY, Recorder, can_record
+from gaussians.train.recorded import Recorder, can_record
 from gaussians.train.refine import Refinement, default_refinement
 from gaussians.train.renderer import Renderer
 from gaussians.train.schedule import active_sh_degree, learning_rates
+from gaussians.train.shortcut import LOOKS_EVERY, Shortcut, Sight
 from gaussians.train.variation import StepStats, Variation
 
 
@@ -61,7 +63,7 @@ class Optimisation:
 
     Attributes:
         step: steps done.
-        recorder: repeats steps on a GPU as CUDA graphs; None: none is, which it may be set to.
+        shortcut: takes most steps; None: all go the long way, which it may be set to.
     """
 
     def __init__(
@@ -107,9 +109,10 @@ class Optimisation:
         self._average = WeightAverage(recipe.average, recipe.steps)
         self._renderer = Renderer(self._cameras, recipe, self._background, variation, backend)
         self._free = free
-        self.recorder: Recorder | None = None
-        if can_record(recipe, self.device, backend):
-            self.recorder = Recorder(self._parameters, self._cameras, self._background, self._refinement)
+        self.shortcut: Shortcut | None = None
+        for kind, can in ((Direct, can_go_direct), (Recorder, can_record)):
+            if can(recipe, self.device, backend):
+                self.shortcut = kind(self._parameters, self._cameras, self._background, self._refinement)
 
     def __len__(self) -> int:
         """The number of Gaussians."""
@@ -198,8 +201,8 @@ class Optimisation:
         rates = learning_rates(self.recipe.rates, self._extent, step, self.recipe.steps)
         generators = {place: batch.generator(place, step, self.device) for place in batch.mine if self._draws}
         view = batch.view(0, step)
-        passes = self._repeated(view, rates, logs)
-        repeats = passes is not None
+        passes = self._shortened(view, rates, logs)
+        shortened = passes is not None
         if passes is None:
             looks = logs or (step + 1) % LOOKS_EVERY == 0
             passes = [
@@ -208,7 +211,7 @@ class Optimisation:
             ]
         meta = batch.together(passes, self._parameters, self._absgrad)
         values = self._finite(batch.means(passes)) if logs else None
-        if not repeats:
+        if not shortened:
             self._parameters.step(rates, batch.seen(passes) if self.recipe.selective else None)
         if self._variation is not None:
             with torch.no_grad():
@@ -224,10 +227,10 @@ class Optimisation:
         self.step += 1
         return StepStats(self.step, view, values, len(self), time.perf_counter() - began)
 
-    def _repeated(self, view: int, rates: Mapping[str, float], logs: bool) -> list[Pass] | None:
-        """The step's pass by a recording, with Adam's step; None where it is not to be had so."""
-        recorder, step = self.recorder, self.step
-        if recorder is None or not recorder.is_ready(step) or (step + 1) % LOOKS_EVERY == 0:
+    def _shortened(self, view: int, rates: Mapping[str, float], logs: bool) -> list[Pass] | None:
+        """The step's pass by the shortcut, with Adam's step; None where there is none for it."""
+        shortcut, step = self.shortcut, self.step
+        if shortcut is None or not shortcut.is_ready(step):
             return None
         if self._variation is not None and self._variation.disturbs(step):
             return None
@@ -235,12 +238,15 @@ class Optimisation:
         targets = self._objective.colors(view, step, binning)
         if targets is None:
             return None
-        outcome = recorder.step(view, binning, active_sh_degree(self.recipe, step), targets, rates)
+        sight = Sight(view, binning, active_sh_degree(self.recipe, step))
+        try:
+            outcome = shortcut.step(step, sight, targets, rates, logs)
+        except SplatError as error:
+            raise TrainingError(f"{self._where}: {error}") from error
         if outcome is None:
             return None
-        if logs:
-            recorder.check()
-        return [Pass(targets.terms(outcome.loss) if logs else {}, outcome.meta)]
+        terms = targets.terms(outcome.loss) if logs and outcome.loss is not None else {}
+        return [Pass(terms, outcome.meta)]
 
     def _clear(self, free: FreeSpace) -> None:
         """Remove what would come out inside free space, unless that is all there is."""

@@ -1,5 +1,6 @@
 """The trainable tensors of an optimisation, each with the Adam that moves it."""
 
+import operator
 from collections.abc import Mapping
 
 import torch
@@ -72,6 +73,19 @@ class Parameters:
         optimizer = self.optimizers[name]
         assert isinstance(optimizer, FusedAdam), "as `_add` made it"
         return optimizer
+
+    def held(self) -> tuple[Tensor, ...]:
+        """All tensors whose memory a shortcut may hold: parameters, and moments of those that have moved."""
+        moments = []
+        for name, tensor in self.tensors.items():
+            state = self.optimizers[name].state.get(tensor, {})
+            moments += [state[key] for key in _MOMENTS if key in state]
+        return (*self.tensors.values(), *moments)
+
+    def are(self, held: tuple[Tensor, ...]) -> bool:
+        """Whether they are still those."""
+        now = self.held()
+        return len(now) == len(held) and all(map(operator.is_, now, held))
 
     def keep(self, mask: Tensor) -> None:
         """Remove all Gaussians, and their moments, but those where `mask` [N] is True."""

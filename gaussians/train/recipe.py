@@ -71,6 +71,12 @@ class Optimise:
     densify: Densify = field(default_factory=Densify)
     coarse: Coarse = field(default_factory=Coarse)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a step is one view's losses and Adam of all Gaussians, and nothing else."""
+        regularised = self.opacity_reg > 0 or self.scale_reg > 0
+        return self.batch == 1 and not (self.selective or self.random_background or regularised)
+
     def scaled(self, factor: float) -> "Optimise":
         """The same course in `factor` times the steps; the refinement interval stays."""
         densify = dataclasses.replace(

@@ -11,7 +11,7 @@ that is noticed when the loss is next logged, and the step recorded anew with mo
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -22,11 +22,10 @@ from gaussians.train.coarse import Cameras
 from gaussians.train.objective import ColorTargets
 from gaussians.train.parameters import Parameters
 from gaussians.train.recipe import Optimise
-from gaussians.train.recording import Kind, Outcome, Recording
+from gaussians.train.recording import Kind, Recording
 from gaussians.train.refine import Refinement
+from gaussians.train.shortcut import LOOKS_EVERY, Outcome, Sight
 
-LOOKS_EVERY = 100
-"""Of so many steps one is not recorded: it looks for NaN in the Gaussians."""
 PATIENCE = 20
 """Steps that the set of Gaussians has to stay before recording, which costs as much time as ten steps do."""
 _MOST = 4  # recordings at a time: of different sizes of views, or weights of losses
@@ -39,14 +38,7 @@ _MOST_ROOM = 2_000_000
 
 def can_record(recipe: Optimise, device: torch.device, backend: str) -> bool:
     """Whether steps are of the kind that a recorder knows, and there are kernels for it."""
-    return (
-        device.type == "cuda"
-        and backend in ("auto", "cuda")
-        and recipe.batch == 1
-        and not (recipe.selective or recipe.random_background)
-        and recipe.opacity_reg == recipe.scale_reg == 0
-        and is_fused(device)
-    )
+    return device.type == "cuda" and backend in ("auto", "cuda") and recipe.is_plain and is_fused(device)
 
 
 class Recorder:
@@ -76,27 +68,18 @@ class Recorder:
         self._works = True
 
     def is_ready(self, step: int) -> bool:
-        """Whether the Gaussians have stayed for long enough. To be asked once in every step."""
-        held = tuple(_tensors(self._parameters))
-        same = len(held) == len(self._held) and all(map(_is, held, self._held))
-        if not same:
-            self._held, self._since = held, step
+        """Whether the Gaussians have stayed for long enough, and this is no step that looks for NaN."""
+        if not self._parameters.are(self._held):
+            self._held, self._since = self._parameters.held(), step
             for known in (self._recordings, self._met, self._refused):
                 known.clear()
-        return self._works and step - self._since >= PATIENCE
+        return self._works and step - self._since >= PATIENCE and (step + 1) % LOOKS_EVERY != 0
 
     def step(
-        self, view: int, binning: int, degree: int, targets: ColorTargets, rates: Mapping[str, float]
+        self, step: int, sight: Sight, targets: ColorTargets, rates: Mapping[str, float], logs: bool
     ) -> Outcome | None:
-        """Take a step, Adam included; None: it can't be recorded, and nothing was done.
-
-        Args:
-            view: whose camera is rendered, binned so.
-            binning: pixels that are one, along each axis.
-            degree: of the harmonics.
-            targets: of the colours.
-            rates: learning rates by name.
-        """
+        """See `Shortcut`; None: it can't be recorded."""
+        view, binning, degree = sight
         camera = self._cameras.tensors(view, binning)
         types = tuple(image.dtype for image in targets.images)
         kind = Kind(
@@ -109,7 +92,7 @@ class Recorder:
                 return None
             self._parameters.set_rates(rates)
             recording.tell(camera, targets)
-            return recording.run()
+            outcome = recording.run()
         except Exception as error:  # whatever drivers and compilers raise, the way out is the same
             self._works = False
             self._recordings.clear()
@@ -118,6 +101,9 @@ class Recorder:
             for tensor in self._parameters.tensors.values():
                 tensor.grad = None
             return None
+        if logs:
+            self.check()
+        return outcome
 
     def check(self) -> None:
         """Forget recordings whose room a step has outgrown. Waits for the GPU."""
@@ -157,16 +143,3 @@ def _recording_stream(device: torch.device) -> torch.cuda.Stream | None:
     if device.type != "cuda":
         return None
     return torch.cuda.Stream(device, priority=torch.cuda.current_stream(device).priority)
-
-
-def _tensors(parameters: Parameters) -> Sequence[Tensor]:
-    """Whose addresses a recording holds: parameters, and the moments of those that have moved."""
-    moments = []
-    for name, tensor in parameters.tensors.items():
-        state = parameters.optimizers[name].state.get(tensor, {})
-        moments += [state[key] for key in ("exp_avg", "exp_avg_sq") if key in state]
-    return [*parameters.tensors.values(), *moments]
-
-
-def _is(one: Tensor, other: Tensor) -> bool:
-    return one is other

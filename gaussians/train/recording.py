@@ -12,18 +12,7 @@ from gaussians.train.losses import ColorLoss
 from gaussians.train.objective import ColorTargets
 from gaussians.train.parameters import Parameters
 from gaussians.train.refine import Refinement
-
-
-class Outcome(NamedTuple):
-    """What a step came to, until the next one.
-
-    Attributes:
-        loss: the colour loss.
-        meta: of the rasterizer, as far as refinements look at it.
-    """
-
-    loss: ColorLoss
-    meta: dict[str, Any]
+from gaussians.train.shortcut import Outcome
 
 
 class Kind(NamedTuple):

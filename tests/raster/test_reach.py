@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from gaussians.raster.cpu import functions
-from gaussians.raster.cpu.binning import depth_order, fill_tiles, reached_tiles, tile_rectangles
+from gaussians.raster.cpu.binning import fill_tiles, reached_tiles, tile_rectangles
+from gaussians.raster.cpu.depth_sort import depth_order, visible_indices
 from gaussians.raster.cpu.functions import Bins, Blend, Lens, Project
 from gaussians.raster.cpu.lanes import LANES
 from gaussians.raster.cpu.layout import SLOT, TILE, WHO
@@ -145,7 +145,7 @@ def test_whoever_deals_keeps_to_places_of_its_own(cloud: dict[str, Any], workers
     reached_tiles(visible, *outlines, rectangles, offsets, width, workers, tiles, spans)
     assert (tiles[-99:] == guard).all()
     starts, members = np.empty_like(bins.starts), np.empty_like(bins.members)
-    order = depth_order(cloud["depths"], visible)
+    order = depth_order(cloud["depths"], visible, workers)
     fill_tiles(order, tiles, spans, workers, starts, members)
     assert np.array_equal(starts, bins.starts)
     assert np.array_equal(members[:, WHO], bins.members[:, WHO])
@@ -183,12 +183,28 @@ def test_nothing_visible(cloud: dict[str, Any]) -> None:
     assert len(bins.members) == len(bins.spans) == bins.starts[-1] == 0
 
 
-def test_more_than_can_be_counted_is_out_of_memory(
-    monkeypatch: pytest.MonkeyPatch, cloud: dict[str, Any]
-) -> None:
-    def beyond(*arguments: Any) -> None:
-        arguments[-1][:] = 2**31
-
-    monkeypatch.setattr(functions, "tile_rectangles", beyond)
+def test_more_than_can_be_counted_is_out_of_memory() -> None:
+    width, height = 1920, 1080
+    count = 2**31 // (-(-width // TILE) * -(-height // TILE)) + 1  # each of which covers the whole image
+    scene = {
+        "means2d": np.full((count, 2), 500, np.float32),
+        "conics": np.tile(np.array([1e-9, 0, 1e-9], np.float32), (count, 1)),
+        "opacities": np.ones(count, np.float32),
+        "depths": np.ones(count, np.float32),
+        "radii": np.full((count, 2), 5000, np.int32),
+        "size": (width, height),
+    }
     with pytest.raises(MemoryError, match="scales are too large"):
-        bins_of(cloud)
+        bins_of(scene)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 5000])
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_the_visible_and_their_order(workers: int, share: float) -> None:
+    generator = np.random.default_rng(5)
+    radii = np.repeat((generator.random(1000) < share).astype(np.int32)[:, None], 2, axis=1)
+    depths = generator.integers(1, 50, 1000).astype(np.float32)  # many are as far as others
+    visible = visible_indices(radii, workers)
+    assert visible.tolist() == np.flatnonzero(radii[:, 0]).tolist()
+    order = depth_order(depths, visible, workers)
+    assert order.tolist() == np.argsort(depths[visible], kind="stable").tolist()

@@ -29,7 +29,8 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     taken: list[int] = []
     run = recording_of_a_step.Recording.run
     monkeypatch.setattr(recorded, "PATIENCE", 2)
-    monkeypatch.setattr(optimisation, "LOOKS_EVERY", 5)
+    for module in (optimisation, recorded):
+        monkeypatch.setattr(module, "LOOKS_EVERY", 5)
     monkeypatch.setattr(recording_of_a_step.Recording, "run", lambda self: taken.append(1) or run(self))
     return taken
 
@@ -44,10 +45,15 @@ def started(size: int, count: int, recipe: Optimise, device: str = "cpu") -> Opt
 
 
 def recording(training: Optimisation) -> Optimisation:
-    training.recorder = Recorder(
+    training.shortcut = Recorder(
         training._parameters, training._cameras, training._background, training._refinement
     )
     return training
+
+
+def recorder_of(training: Optimisation) -> Recorder:
+    assert isinstance(training.shortcut, Recorder)
+    return training.shortcut
 
 
 def assert_alike(found: list[StepStats], wanted: list[StepStats], ours: Gaussians, theirs: Gaussians) -> None:
@@ -94,8 +100,7 @@ def test_what_outgrows_its_room_is_recorded_anew(
     few_steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = recording(started(18, 20, dataclasses.replace(RECIPE, sh_degree=0)))
-    recorder = training.recorder
-    assert recorder is not None
+    recorder = recorder_of(training)
     rooms = iter([3, 4000])
     monkeypatch.setattr(recorder, "_room", lambda kind, binning: next(rooms))
     list(training.steps(7))
@@ -170,8 +175,7 @@ def test_only_so_many_kinds_are_recorded(few_steps: list[int], monkeypatch: pyte
 
     monkeypatch.setattr(training._objective, "colors", weighted)
     list(training.steps())
-    assert training.recorder is not None
-    assert len(training.recorder._recordings) == 1
+    assert len(recorder_of(training)._recordings) == 1
     assert 0 < len(few_steps) < 9
 
 
@@ -181,13 +185,13 @@ def test_shared_memory_is_kept_by_the_last_that_was_recorded_alone(few_steps: li
     stepping = training.steps()
 
     def begun_anew() -> recording_of_a_step.Recording:
-        assert training.recorder is not None
-        training.recorder._recordings.clear()
-        before = training.recorder._last
-        while training.recorder._last is before:
+        recorder_of(training)._recordings.clear()
+        before = recorder_of(training)._last
+        while recorder_of(training)._last is before:
             next(stepping)
-        assert training.recorder._last is not None
-        return training.recorder._last
+        last = recorder_of(training)._last
+        assert last is not None
+        return last
 
     first = begun_anew()
     graph: Any = object()  # there is none without a GPU
@@ -216,12 +220,11 @@ class TestOnAGpu:
     def test_a_recording_trains_as_steps_do(self, few_steps: list[int], size: int) -> None:
         recipe = dataclasses.replace(RECIPE, steps=60, sh_every=20)
         plain = started(size, 300, recipe, "cuda")
-        plain.recorder = None
+        plain.shortcut = None
         wanted = list(plain.steps())
         recorded_one = started(size, 300, recipe, "cuda")
-        assert recorded_one.recorder is not None
         found = list(recorded_one.steps())
-        graphs = [one._graph for one in recorded_one.recorder._recordings.values()]
+        graphs = [one._graph for one in recorder_of(recorded_one)._recordings.values()]
         assert len(graphs) == 1
         assert graphs[0] is not None
         assert len(few_steps) > 30

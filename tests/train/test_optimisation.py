@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from gaussians.errors import TrainingError
 from gaussians.model import Gaussians
 from gaussians.raster import rasterize
 from gaussians.scene.types import View
-from gaussians.train.objective import Rendered
+from gaussians.train.direct import Direct
+from gaussians.train.objective import Objective, Rendered
 from gaussians.train.optimisation import Optimisation
 
 from .runs import QUICK, RECIPE, TRUTH, begin, psnr, run, states_equal
@@ -37,24 +39,34 @@ def test_a_small_scene_is_recovered_and_a_view_never_seen_with_it(views: list[Vi
     assert stats[-1].count == len(training) > 200
 
 
+def by_activated_parameters(gaussians: Gaussians, *, sh_degree: int, **settings: Any) -> Any:
+    colors = gaussians.sh0 if sh_degree == 0 else (gaussians.sh0, gaussians.shN)
+    means, quats, scales = gaussians.means, gaussians.quats, gaussians.scales
+    return rasterize(means, quats, scales, gaussians.opacities, colors, sh_degree=sh_degree, **settings)
+
+
+@pytest.mark.parametrize("sh_degree", [0, 2, 3])
 @pytest.mark.parametrize("absgrad", [False, True])
-def test_steps_in_one_node_are_those_of_activated_parameters(
-    views: list[View], monkeypatch: pytest.MonkeyPatch, absgrad: bool
+def test_whichever_way_a_step_goes_it_is_the_same_to_the_bit(
+    views: list[View], monkeypatch: pytest.MonkeyPatch, absgrad: bool, sh_degree: int
 ):
-    recipe = dataclasses.replace(QUICK, densify=dataclasses.replace(QUICK.densify, absgrad=absgrad))
-
-    def activated(gaussians: Gaussians, *, sh_degree: int, **settings: Any) -> Any:
-        colors = gaussians.sh0 if sh_degree == 0 else (gaussians.sh0, gaussians.shN)
-        means, quats, scales = gaussians.means, gaussians.quats, gaussians.scales
-        return rasterize(means, quats, scales, gaussians.opacities, colors, sh_degree=sh_degree, **settings)
-
-    ours = begin(views, recipe)
-    run(ours)
-    monkeypatch.setattr("gaussians.train.renderer.rasterize_stored", activated)
-    theirs = begin(views, recipe)
-    run(theirs)
-    assert len(ours) != 100
-    assert states_equal(ours.state_dict(), theirs.state_dict())
+    densify = dataclasses.replace(QUICK.densify, absgrad=absgrad)
+    recipe = dataclasses.replace(QUICK, densify=densify, sh_degree=sh_degree, sh_every=20)
+    direct = begin(views, recipe)
+    assert isinstance(direct.shortcut, Direct)
+    long_way = begin(views, recipe)
+    long_way.shortcut = None
+    told = [run(direct), run(long_way)]
+    monkeypatch.setattr("gaussians.train.renderer.rasterize_stored", by_activated_parameters)
+    activated = begin(views, recipe)
+    activated.shortcut = None
+    told.append(run(activated))
+    assert len(direct) != 100
+    assert states_equal(direct.state_dict(), long_way.state_dict())
+    assert states_equal(direct.state_dict(), activated.state_dict())
+    terms = [[stats.terms for stats in steps] for steps in told]
+    assert terms[0] == terms[1] == terms[2]
+    assert any(terms[0])
 
 
 def test_every_view_is_trained_on_once_an_epoch(views: list[View]):
@@ -125,6 +137,22 @@ def test_a_start_amid_the_schedule(views: list[View]):
     assert [step.step for step in training.steps()] == list(range(51, 61))
 
 
+class ByFunction(Objective):
+    """An objective that is more than a colour loss, so that no step takes a shortcut."""
+
+    def __init__(self, function: Callable[[Rendered, int, int, Gaussians], dict[str, Tensor]]) -> None:
+        self._function = function
+
+    def colors(self, view_index: int, step: int, binning: int, background: Tensor | None = None) -> None:
+        """None."""
+        return None
+
+    def __call__(
+        self, rendered: Rendered, view_index: int, step: int, gaussians: Gaussians
+    ) -> dict[str, Tensor]:
+        return self._function(rendered, view_index, step, gaussians)
+
+
 def test_an_objective_of_ones_own_sees_the_render_and_the_live_gaussians(views: list[View]):
     calls = []
 
@@ -132,7 +160,7 @@ def test_an_objective_of_ones_own_sees_the_render_and_the_live_gaussians(views: 
         calls.append((view_index, step, tuple(rendered.image.shape), tuple(rendered.alpha.shape)))
         return {"image": rendered.image.square().mean(), "centres": 10 * gaussians.means.square().mean()}
 
-    training = begin(views, objective=objective, refinement=None)
+    training = begin(views, objective=ByFunction(objective), refinement=None)
     before = float(training.gaussians().means.norm())
     stats = run(training, 10)
     assert stats[-1].terms is not None
@@ -156,7 +184,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(views: list[View]):
     def objective(rendered: Rendered, view_index: int, step: int, gaussians: Gaussians) -> dict[str, Tensor]:
         return {"photo": rendered.image.mean(), "structure": gaussians.means.sum() * math.nan}
 
-    training = begin(views, dataclasses.replace(QUICK, log_every=1), objective=objective)
+    training = begin(views, dataclasses.replace(QUICK, log_every=1), objective=ByFunction(objective))
     with pytest.raises(TrainingError, match=r"vanilla, step 1: .*structure = nan"):
         run(training)
 
@@ -166,7 +194,7 @@ def test_gaussians_that_diverged_are_named_at_the_next_log_step(views: list[View
         return {"photo": rendered.image.mean() * (math.nan if step == 3 else 1)}
 
     with pytest.raises(TrainingError, match=r"vanilla, step 10: .*learning rate"):
-        run(begin(views, objective=objective))
+        run(begin(views, objective=ByFunction(objective)))
 
 
 def test_no_views_and_no_gaussians_are_refused(views: list[View]):

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from gaussians.raster.checks import FiniteCheck, check_inputs
-from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN, TILE_SIZE
+from gaussians.raster.constants import EXPECTED_DEPTH_ALPHA_MIN
 from gaussians.raster.cpu.channels import blended_channels
 from gaussians.raster.cpu.functions import Bins, Blend, Lens, Project, array
 from gaussians.raster.cpu.importance import blend_weights, removal_effects
-from gaussians.raster.cpu.stored import FEWEST, Shot, Stored, seen_by
+from gaussians.raster.cpu.stored import FEWEST, Shot, Stored, meta_of
 
 MAX_CHANNELS = 4  # blended in one pass; more take more passes
 
@@ -76,7 +76,7 @@ def rasterize(
     if render_mode in ("ED", "RGB+ED"):
         depth = render[..., -1:] / alphas.clamp(min=EXPECTED_DEPTH_ALPHA_MIN)
         render = torch.cat([render[..., :-1], depth], dim=-1)
-    return render, alphas, _meta(means2d, conics, depths, radii, view_opacities, width, height)
+    return render, alphas, meta_of(means2d, conics, depths, radii, view_opacities, width, height)
 
 
 def rasterize_stored(
@@ -104,39 +104,18 @@ def rasterize_stored(
             sh_degree=sh_degree, backgrounds=backgrounds, trusted=True,
         )  # fmt: skip
         FiniteCheck({"viewmats": viewmats, "Ks": Ks, "backgrounds": backgrounds}).finish()
-    parameters, n = (means, quats, log_scales, logit_opacities, sh0, shN), len(means)
-    if n < FEWEST or len(viewmats) != 1 or not all(tensor.is_contiguous() for tensor in parameters):
+    parameters = (means, quats, log_scales, logit_opacities, sh0, shN)
+    contiguous = all(tensor.is_contiguous() for tensor in parameters)
+    if len(means) < FEWEST or len(viewmats) != 1 or not contiguous:
         return None
-    means2d, conics, depths, opacities = (torch.empty(1, n, *last) for last in ((2,), (3,), (), ()))
-    radii = torch.empty(1, n, 2, dtype=torch.int32)
-    shot = Shot(
-        *seen_by(viewmats, Ks, width, height), array(backgrounds[0]), (width, height), sh_degree, absgrad,
-        trusted, torch.is_grad_enabled(), means2d, conics, depths, radii, opacities,
+    shot = Shot.of(
+        len(means), viewmats, Ks, width, height, backgrounds=backgrounds, sh_degree=sh_degree,
+        absgrad=absgrad, differentiable=torch.is_grad_enabled(),
     )  # fmt: skip
-    image, alpha = Stored.apply(*parameters, shot)  # pyright: ignore[reportGeneralTypeIssues] - as above
+    image, alpha = Stored.apply(*parameters, shot, not trusted)  # pyright: ignore[reportGeneralTypeIssues] - as above
     if image.requires_grad:
-        means2d.requires_grad_()
-    return image, alpha, _meta(means2d, conics, depths, radii, opacities, width, height)
-
-
-def _meta(
-    means2d: Tensor, conics: Tensor, depths: Tensor, radii: Tensor, opacities: Tensor, width: int, height: int
-) -> dict[str, Any]:
-    return {
-        "means2d": means2d,
-        "conics": conics,
-        "depths": depths,
-        "radii": radii,
-        "opacities": opacities,
-        "width": width,
-        "height": height,
-        "n_cameras": len(radii),
-        "tile_size": TILE_SIZE,
-        "tile_width": -(-width // TILE_SIZE),
-        "tile_height": -(-height // TILE_SIZE),
-        "gaussian_ids": None,
-        "camera_ids": None,
-    }
+        shot.means2d.requires_grad_()
+    return image, alpha, shot.meta()
 
 
 __all__ = ["blend_weights", "rasterize", "rasterize_stored", "removal_effects"]

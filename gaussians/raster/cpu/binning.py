@@ -1,4 +1,4 @@
-"""Which Gaussians each 16x16 tile sees, front to back: a radix sort by depth, then a counting sort by tile.
+"""Which Gaussians each 16x16 tile sees, front to back: sorted by depth, then by a counting sort by tile.
 
 The visible Gaussians are sorted by depth once; tiles then receive them in that order, so every tile's list is
 sorted without sorting intersections. Chunks of the order are dealt to the workers with their own counters:
@@ -15,9 +15,11 @@ here, exactly: what blending has to take apart, it takes apart once for each til
 import numba
 import numpy as np
 
-from gaussians.kernels import FASTMATH, aligned_floats, fetch_to_read, workers
+from gaussians.kernels import FASTMATH, aligned_floats, fetch_to_read
+from gaussians.raster.cpu.deal import CHUNK
+from gaussians.raster.cpu.depth_sort import depth_order, visible_indices
 from gaussians.raster.cpu.lanes import LANES
-from gaussians.raster.cpu.layout import SLOT, TILE, WHO
+from gaussians.raster.cpu.layout import MEMBER, SLOT, TILE, WHO
 from gaussians.raster.cpu.reach_lanes import (
     OUTLINE,
     OUTLINE_A,
@@ -30,81 +32,8 @@ from gaussians.raster.cpu.reach_lanes import (
     reach,
 )
 
-RADIX_BITS = 11
+MOST_ROOM = np.iinfo(np.int32).max
 AHEAD = 8  # Gaussians before its tiles are read, the first one's line is fetched
-
-
-@numba.njit(cache=True, nogil=True)
-def visible_indices(radii: np.ndarray) -> np.ndarray:
-    """Indices n with radii[n] > 0, ascending: int32 [V]."""
-    out = np.empty(radii.shape[0], np.int32)
-    count = 0
-    for n in range(radii.shape[0]):
-        out[count] = n
-        count += radii[n, 0] > 0
-    return out[:count].copy()
-
-
-@numba.njit(parallel=True, cache=True, nogil=True)
-def radix_pass(pairs_in, pairs_out, shift, bits, n_workers):
-    """One stable pass of a radix sort of uint64 by `bits` of their bits from `shift` on."""
-    count, buckets = pairs_in.shape[0], 1 << bits
-    mask = np.uint64(buckets - 1)
-    histogram = np.zeros((n_workers, buckets), np.int64)
-    for worker in numba.prange(n_workers):
-        for i in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            histogram[worker, (pairs_in[i] >> shift) & mask] += 1
-    total = 0
-    for digit in range(buckets):
-        for worker in range(n_workers):
-            here = histogram[worker, digit]
-            histogram[worker, digit] = total
-            total += here
-    for worker in numba.prange(n_workers):
-        for i in range(count * worker // n_workers, count * (worker + 1) // n_workers):
-            digit = (pairs_in[i] >> shift) & mask
-            position = histogram[worker, digit]
-            histogram[worker, digit] = position + 1
-            pairs_out[position] = pairs_in[i]
-
-
-@numba.njit(cache=True, nogil=True)
-def depth_pairs(depths, visible):
-    """Of each visible Gaussian the bits of its depth, less the least, above its place; and the most of them.
-
-    Returns:
-        [V] uint64, and one.
-    """
-    pairs = np.empty(visible.shape[0], np.uint64)
-    least, most = np.uint64(0xFFFFFFFF), np.uint64(0)
-    for v in range(visible.shape[0]):
-        bits = np.uint64(depths[visible[v]])
-        least, most = min(least, bits), max(most, bits)
-        pairs[v] = bits
-    for v in range(visible.shape[0]):
-        pairs[v] = ((pairs[v] - least) << np.uint64(32)) | np.uint64(v)
-    return pairs, most - min(least, most)
-
-
-def depth_order(depths: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """The visible Gaussians from near to far, ties by index.
-
-    Args:
-        depths: [N] float32, positive where visible, so that their bits sort as they do.
-        visible: [V] int32, indices.
-
-    Returns:
-        [V] int32, places in `visible`.
-    """
-    pairs, most = depth_pairs(depths.view(np.uint32), visible)
-    width = int(most).bit_length()
-    passes = -(-width // RADIX_BITS)
-    other = np.empty_like(pairs)
-    for turn in range(passes):
-        bits = -(-width // passes)  # as few as do, for the sake of the cache
-        radix_pass(pairs, other, np.uint64(32 + turn * bits), bits, workers())
-        pairs, other = other, pairs
-    return (pairs & np.uint64(0xFFFFFFFF)).astype(np.int32)
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
@@ -211,3 +140,65 @@ def fill_tiles(order, tiles, spans, n_workers, starts, members):
                 place = cursor[worker, tiles[k]]
                 cursor[worker, tiles[k]] = place + 1
                 members[place, WHO], members[place, SLOT] = found[rank, 0], k
+
+
+@numba.njit(cache=True, nogil=True)
+def tile_schedule(starts, schedule, chunks):
+    """In which order tiles are worked on, those of the longest lists first, and where their chunks begin.
+
+    Args:
+        starts [tiles + 1]: from `fill_tiles`.
+        schedule [tiles], chunks [tiles + 1] int64: written: numbers of tiles, and running number of chunks.
+    """
+    count = schedule.shape[0]
+    longest = 0
+    chunks[0] = 0
+    for tile in range(count):
+        length = starts[tile + 1] - starts[tile]
+        longest = max(longest, length)
+        chunks[tile + 1] = chunks[tile] + (length + CHUNK - 1) // CHUNK
+    places = np.zeros(longest + 2, np.int64)  # a counting sort
+    for tile in range(count):
+        places[longest - (starts[tile + 1] - starts[tile]) + 1] += 1
+    for place in range(longest + 1):
+        places[place + 1] += places[place]
+    for tile in range(count):
+        length = starts[tile + 1] - starts[tile]
+        schedule[places[longest - length]] = tile
+        places[longest - length] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def deal_to_tiles(means2d, conics, opacities, depths, radii, tiles_x, tiles_y, n_workers):
+    """All of it: from projected Gaussians to lists of tiles.
+
+    Args:
+        means2d [N, 2], conics [N, 3], opacities [N], depths [N], radii [N, 2] int32: of one camera.
+        tiles_x, tiles_y: of the image.
+
+    Returns:
+        visible, spans, starts, members, schedule and chunks as above, and room, one more than the largest
+        slot there can be: if that is beyond `MOST_ROOM`, lists are empty.
+    """
+    visible = visible_indices(radii, n_workers)
+    order = depth_order(depths, visible, n_workers)
+    count, tiles_all = len(order), tiles_x * tiles_y
+    rectangles, offsets = np.empty((count, 4), np.int32), np.empty(count + 1, np.int64)
+    tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offsets)
+    room = offsets[-1] + LANES * n_workers
+    spans, starts = np.zeros((count, 2), np.int32), np.zeros(tiles_all + 1, np.int64)
+    schedule, chunks = np.empty(tiles_all, np.int64), np.empty(tiles_all + 1, np.int64)
+    met = 0
+    if room <= MOST_ROOM:
+        tiles = np.empty(room, np.int32)
+        reached_tiles(
+            visible, means2d, conics, opacities, rectangles, offsets, tiles_x, n_workers, tiles, spans
+        )
+        for v in range(count):
+            met += spans[v, 1] - spans[v, 0]
+    else:
+        order, tiles = order[:0], np.empty(0, np.int32)
+    members = np.empty((met, MEMBER), np.int32)
+    fill_tiles(order, tiles, spans, n_workers, starts, members)
+    tile_schedule(starts, schedule, chunks)
+    return visible, spans, starts, members, schedule, chunks, room

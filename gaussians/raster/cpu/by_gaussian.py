@@ -29,6 +29,7 @@ from gaussians.raster.cpu.layout import (
     X,
     Y,
 )
+from gaussians.raster.cpu.pieces import piece_count, rows_of_piece
 
 F32 = np.float32
 ZERO, HALF, ONE = F32(0.0), F32(0.5), F32(1.0)
@@ -67,31 +68,50 @@ def gather(
         v_means2d, extra [N, 2], v_conics [N, 3], v_opacities [N], v_colors [N, 3 or 4]: written, zero where
             nothing is visible. `extra` gets the sums of EXTRA_X and EXTRA_Y, raw; without rows, nothing.
     """
-    channels, count = v_colors.shape[1], visible.shape[0]
+    pieces = piece_count(conics.shape[0])
     for worker in numba.prange(n_workers):
         total = aligned_floats(MOMENTS)
-        begin, end = count * worker // n_workers, count * (worker + 1) // n_workers
-        row = visible[begin - 1] + 1 if begin > 0 else 0
-        for v in range(begin, end):
-            n = visible[v]
-            for hidden in range(row, n):
-                _clear(hidden, v_means2d, extra, v_conics, v_opacities, v_colors)
-            row = n + 1
-            sum_rows(moments, np.int64(spans[v, 0]), np.int64(spans[v, 1]), total)
-            a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
-            v_means2d[n, 0] = a * total[SX] + b * total[SY]
-            v_means2d[n, 1] = b * total[SX] + c * total[SY]
-            if extra.shape[0] > 0:
-                extra[n, 0], extra[n, 1] = total[EXTRA_X], total[EXTRA_Y]
-            v_conics[n, 0] = -HALF * total[SXX]
-            v_conics[n, 1] = -total[SXY]
-            v_conics[n, 2] = -HALF * total[SYY]
-            v_opacities[n] = total[S0] / opacities[n]
-            for channel in range(channels):
-                v_colors[n, channel] = total[V_COLOR + channel]
-        if worker == n_workers - 1:
-            for hidden in range(row, v_opacities.shape[0]):
-                _clear(hidden, v_means2d, extra, v_conics, v_opacities, v_colors)
+        begin, end = pieces * worker // n_workers, pieces * (worker + 1) // n_workers
+        v = np.int64(-1)
+        for piece in range(begin, end):
+            some = rows_of_piece(piece, pieces, conics.shape[0])
+            v = np.searchsorted(visible, some.start) if v < 0 else v
+            v = gather_rows(
+                some.start, v, visible, spans, moments, total, conics[some], opacities[some], v_means2d[some],
+                extra[some], v_conics[some], v_opacities[some], v_colors[some],
+            )  # fmt: skip
+
+
+@numba.njit(fastmath=FASTMATH)
+def gather_rows(
+    first, v, visible, spans, moments, total, conics, opacities, v_means2d, extra, v_conics, v_opacities,
+    v_colors,
+):  # fmt: skip
+    """The same of some Gaussians, from number `first` on, whose rows the arrays have, one after another.
+
+    `v` is the place of the first of them that is visible; `total` is [16] to work in.
+
+    Returns:
+        That of the first beyond them.
+    """
+    for row in range(conics.shape[0]):
+        if v >= visible.shape[0] or visible[v] != first + row:
+            _clear(row, v_means2d, extra, v_conics, v_opacities, v_colors)
+            continue
+        sum_rows(moments, np.int64(spans[v, 0]), np.int64(spans[v, 1]), total)
+        v += 1
+        a, b, c = conics[row, 0], conics[row, 1], conics[row, 2]
+        v_means2d[row, 0] = a * total[SX] + b * total[SY]
+        v_means2d[row, 1] = b * total[SX] + c * total[SY]
+        if extra.shape[0] > 0:
+            extra[row, 0], extra[row, 1] = total[EXTRA_X], total[EXTRA_Y]
+        v_conics[row, 0] = -HALF * total[SXX]
+        v_conics[row, 1] = -total[SXY]
+        v_conics[row, 2] = -HALF * total[SYY]
+        v_opacities[row] = total[S0] / opacities[row]
+        for channel in range(v_colors.shape[1]):
+            v_colors[row, channel] = total[V_COLOR + channel]
+    return v
 
 
 @numba.njit
@@ -106,7 +126,7 @@ def _clear(n, v_means2d, extra, v_conics, v_opacities, v_colors):
         v_colors[n, channel] = ZERO
 
 
-@numba.njit(parallel=True, cache=True, nogil=True)  # in this order of operations, which is PyTorch's
+@numba.njit(parallel=True, cache=True, nogil=True)
 def to_stored(scales, opacities, v_means_of_colors, v_means, v_scales, v_opacities):
     """Turn gradients of activated values into those of what is stored, in place.
 
@@ -115,7 +135,19 @@ def to_stored(scales, opacities, v_means_of_colors, v_means, v_scales, v_opaciti
         v_means_of_colors [N, 3]: by way of the colours, added to v_means [N, 3].
         v_scales [N, 3], v_opacities [N]: become those of logarithm and logit.
     """
-    for n in numba.prange(opacities.shape[0]):
+    pieces = piece_count(opacities.shape[0])
+    for piece in numba.prange(pieces):
+        some = rows_of_piece(piece, pieces, opacities.shape[0])
+        to_stored_rows(
+            scales[some], opacities[some], v_means_of_colors[some], v_means[some], v_scales[some],
+            v_opacities[some],
+        )  # fmt: skip
+
+
+@numba.njit(fastmath=False)  # in PyTorch's order of operations; a callee that says nothing has its caller's
+def to_stored_rows(scales, opacities, v_means_of_colors, v_means, v_scales, v_opacities):
+    """The same of some Gaussians, whose rows the arrays have, one after another."""
+    for n in range(opacities.shape[0]):
         for axis in range(3):
             v_means[n, axis] += v_means_of_colors[n, axis]
             v_scales[n, axis] *= scales[n, axis]

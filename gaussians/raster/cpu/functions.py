@@ -6,7 +6,7 @@ Each function handles all cameras of the batch, one after another; all cores wor
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,19 +14,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gaussians.kernels import workers
-from gaussians.raster.cpu.binning import (
-    depth_order,
-    fill_tiles,
-    reached_tiles,
-    tile_rectangles,
-    visible_indices,
-)
+from gaussians.raster.cpu.binning import MOST_ROOM, deal_to_tiles
 from gaussians.raster.cpu.blend import backward_kernel, forward_kernel
 from gaussians.raster.cpu.by_gaussian import LOG2E, gather, pack
-from gaussians.raster.cpu.deal import CHUNK
 from gaussians.raster.cpu.harmonics import harmonics_backward, harmonics_forward
 from gaussians.raster.cpu.lanes import LANES
-from gaussians.raster.cpu.layout import MEMBER, MOMENTS, PACKED, PIXELS, TILE
+from gaussians.raster.cpu.layout import MOMENTS, PACKED, PIXELS, TILE
 from gaussians.raster.cpu.project import frame_of, project_backward, project_forward
 
 Array = np.ndarray
@@ -140,7 +133,7 @@ class Harmonics(torch.autograd.Function):
         for c, centre in enumerate(ctx.centres):
             outputs = [torch.empty(tensor.shape) for tensor in (first, others, means)]
             harmonics_backward(
-                array(means), array(first), array(others), centre, radii[c].numpy(), ctx.degree,
+                array(means), array(others), centre, radii[c].numpy(), ctx.degree,
                 colors[c].numpy(), v_colors_array[c], *(output.numpy() for output in outputs),
             )  # fmt: skip
             total = _added(total, outputs)
@@ -153,11 +146,10 @@ def _added(total: list[Tensor], more: list[Tensor]) -> list[Tensor]:
     return [one.add_(other) for one, other in zip(total, more, strict=True)] if total else more
 
 
-@dataclass(frozen=True)
-class Bins:
+class Bins(NamedTuple):
     """One camera's visible Gaussians, sorted and dealt to tiles; see binning.py for the fields' shapes.
 
-    `room` is one more than the largest slot there can be.
+    `room` is one more than the largest slot there can be, `threads` how many work on them.
     """
 
     visible: Array
@@ -168,6 +160,7 @@ class Bins:
     chunks: Array
     tiles_x: int
     room: int
+    threads: int
 
     @classmethod
     def of(
@@ -180,30 +173,22 @@ class Bins:
         width: int,
         height: int,
     ) -> "Bins":
-        """Sort and deal."""
-        tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
-        visible = visible_indices(radii)
-        order = depth_order(depths, visible)
-        rectangles = np.empty((len(order), 4), np.int32)
-        offsets = np.empty(len(order) + 1, np.int64)
-        tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offsets)
-        room = int(offsets[-1]) + LANES * workers()
-        if room > np.iinfo(np.int32).max:
+        """Sort and deal.
+
+        Raises:
+            MemoryError: there are more intersections than can be counted.
+        """
+        tiles_x, tiles_y, threads = -(-width // TILE), -(-height // TILE), workers()
+        visible, spans, starts, members, schedule, chunks, room = deal_to_tiles(
+            means2d, conics, opacities, depths, radii, tiles_x, tiles_y, threads
+        )
+        if room > MOST_ROOM:
             raise MemoryError(f"{room:,} tiles that Gaussians meet: too many; scales are too large")
-        tiles = np.empty(room, np.int32)
-        spans, outlines = np.empty((len(order), 2), np.int32), (means2d, conics, opacities)
-        reached_tiles(visible, *outlines, rectangles, offsets, tiles_x, workers(), tiles, spans)
-        starts = np.empty(tiles_x * tiles_y + 1, np.int64)
-        members = np.empty((int((spans[:, 1] - spans[:, 0]).sum()), MEMBER), np.int32)
-        fill_tiles(order, tiles, spans, workers(), starts, members)
-        lengths = np.diff(starts)
-        chunks = np.concatenate([[0], np.cumsum(-(-lengths // CHUNK))])
-        schedule = np.argsort(-lengths, kind="stable")
-        return cls(visible, spans, starts, members, schedule, chunks, tiles_x, room)
+        return cls(visible, spans, starts, members, schedule, chunks, tiles_x, room, threads)
 
     def tiling(self) -> tuple[Array, Array, Array, int, int]:
         """What both blending kernels take after `packed`."""
-        return self.starts, self.members, self.schedule, self.tiles_x, workers()
+        return self.starts, self.members, self.schedule, self.tiles_x, self.threads
 
 
 def empty_light(bins: Bins, wanted: bool = True) -> tuple[Array, Array]:
@@ -284,7 +269,7 @@ class Blend(torch.autograd.Function):
                 v_image_array[c], v_alpha_array[c], moments,
             )  # fmt: skip
             outputs = [tensor[c].numpy() for tensor in (v_means2d, extra, v_conics, v_opacities, v_colors)]
-            summed = (bin.visible, bin.spans, moments, workers())
+            summed = (bin.visible, bin.spans, moments, bin.threads)
             gather(*summed, array(conics[c]), array(opacities[c]), *outputs)
         if ctx.absgrad:
             ctx.means2d.absgrad = extra.div_(float(LOG2E))

@@ -18,6 +18,7 @@ from gaussians.kernels import FASTMATH
 from gaussians.raster.cpu.harmonics_basis import COEFFICIENTS, Y0, basis, basis_gradient
 from gaussians.raster.cpu.harmonics_lanes import backward_block, forward_block
 from gaussians.raster.cpu.lanes import LANES
+from gaussians.raster.cpu.pieces import piece_count, rows_of_piece
 
 F32 = np.float32
 ZERO, HALF, ONE = F32(0.0), F32(0.5), F32(1.0)
@@ -67,24 +68,36 @@ def harmonics_forward(means, first, others, centre, radii, degree, colors):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
-def harmonics_backward(
-    means, first, others, centre, radii, degree, colors, v_colors, v_first, v_others, v_means
-):
+def harmonics_backward(means, others, centre, radii, degree, colors, v_colors, v_first, v_others, v_means):
     """Gradients of a loss through `harmonics_forward`.
 
     Args:
-        means, first, others, centre, radii, degree, colors: as in and out of the forward pass.
+        means, others, centre, radii, degree, colors: as in and out of the forward pass.
         v_colors [N, 3]: gradient of the colours.
         v_first [N, 1, 3], v_others [N, K - 1, 3], v_means [N, 3]: written; zero for the invisible.
     """
+    pieces = piece_count(means.shape[0])
+    for piece in numba.prange(pieces):
+        some = rows_of_piece(piece, pieces, means.shape[0])
+        harmonics_backward_rows(
+            means[some], others[some], centre, radii[some], degree, colors[some], v_colors[some],
+            v_first[some], v_others[some], v_means[some],
+        )  # fmt: skip
+
+
+@numba.njit(fastmath=FASTMATH, error_model="numpy")
+def harmonics_backward_rows(
+    means, others, centre, radii, degree, colors, v_colors, v_first, v_others, v_means
+):
+    """The same of some Gaussians, whose rows the arrays have, one after another."""
     count = means.shape[0]
     if others.shape[1] == FULL and count >= LANES:
-        for block in numba.prange((count + LANES - 1) // LANES):
+        for block in range((count + LANES - 1) // LANES):
             n = min(block * LANES, count - LANES)
             backward_block(n, degree, means, others, centre, colors, v_colors, v_first, v_others, v_means)
         return
     used = (degree + 1) * (degree + 1) - 1
-    for n in numba.prange(count):
+    for n in range(count):
         v_others[n, :, :] = ZERO
         v_means[n, 0] = v_means[n, 1] = v_means[n, 2] = ZERO
         v_first[n, 0, 0] = v_first[n, 0, 1] = v_first[n, 0, 2] = ZERO

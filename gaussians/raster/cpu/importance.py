@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaussians.kernels import workers
 from gaussians.raster.checks import check_inputs, check_pixel_weights
 from gaussians.raster.cpu.blend import backward_kernel, forward_kernel
 from gaussians.raster.cpu.by_gaussian import gather
@@ -123,7 +122,7 @@ def _drawn(
         moments = empty_moments(bins)
         backward_kernel(3, "drawn")(*tiling, last, *light, behind, counted, moments)
         gather(
-            bins.visible, bins.spans, moments, workers(), conics[c], opacity,
+            bins.visible, bins.spans, moments, bins.threads, conics[c], opacity,
             unused[0], of_camera[0], unused[1], unused[2], of_camera[1],
         )  # fmt: skip
         drawn += of_camera[0]

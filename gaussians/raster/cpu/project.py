@@ -14,6 +14,7 @@ import numpy as np
 
 from gaussians.kernels import FASTMATH
 from gaussians.raster.cpu.lanes import LANES
+from gaussians.raster.cpu.pieces import piece_count, rows_of_piece
 from gaussians.raster.cpu.project_lanes import backward_block, forward_block
 
 FOV_MARGIN = 0.3  # of the half field of view, beyond the image: where the Jacobian is held fixed
@@ -65,8 +66,22 @@ def project_backward(
         v_means2d [N, 2], v_conics [N, 3], v_depths [N]: gradients of its outputs.
         v_means [N, 3], v_quats [N, 4], v_scales [N, 3]: written.
     """
+    pieces = piece_count(means.shape[0])
+    for piece in numba.prange(pieces):
+        some = rows_of_piece(piece, pieces, means.shape[0])
+        project_backward_rows(
+            frame, means[some], quats[some], scales[some], conics[some], radii[some], v_means2d[some],
+            v_conics[some], v_depths[some], v_means[some], v_quats[some], v_scales[some],
+        )  # fmt: skip
+
+
+@numba.njit(fastmath=FASTMATH, error_model="numpy")
+def project_backward_rows(
+    frame, means, quats, scales, conics, radii, v_means2d, v_conics, v_depths, v_means, v_quats, v_scales
+):
+    """The same of some Gaussians, sixteen or more, whose rows the arrays have, one after another."""
     count = means.shape[0]
-    for block in numba.prange((count + LANES - 1) // LANES):
+    for block in range((count + LANES - 1) // LANES):
         n = min(block * LANES, count - LANES)
         backward_block(
             n, frame, means, quats, scales, conics, radii, v_means2d, v_conics, v_depths, v_means, v_quats,
