@@ -1,21 +1,25 @@
 """`bench train`: real training steps, and where their time goes."""
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
+from statistics import mean
 from typing import Any
 
 import torch
 
 from gaussians.cli.bench_gsplat import beside_gsplat
-from gaussians.cli.peaks import PARAMETER_BYTES, copy_ms, waiting
+from gaussians.cli.peaks import PARAMETER_BYTES, copy_ms, median_ms, waiting
 from gaussians.distill.presets import recipe
+from gaussians.raster import rasterize_stored
 from gaussians.raster.cpu import stored
 from gaussians.raster.cpu.functions import Bins
 from gaussians.scene import Scene
-from gaussians.train import renderer
+from gaussians.train import direct, renderer
 from gaussians.train.free_space import FreeSpace
 from gaussians.train.initial import gaussians_from_points
+from gaussians.train.losses import Fused
 from gaussians.train.objective import PhotoObjective
 from gaussians.train.optimisation import Optimisation
 from gaussians.train.parameters import Parameters
@@ -24,20 +28,33 @@ from gaussians.train.refine import DensifyRefinement
 WARM_UP, STEPS = 100, 200  # steps before the first measurement, and in each of the two
 
 # The seams between the parts of a step. Where one lies within another, each has its own time only: forward is
-# what rasterizing takes beyond projection and binning.
-_SEAMS: tuple[tuple[Any, str, str], ...] = (
-    (stored, "project_forward", "projection"),
-    (stored, "harmonics_forward", "projection"),
-    (Bins, "of", "sort_and_binning"),
+# what rasterizing takes beyond projection and binning. On the CPU, steps go straight from what images say of
+# each Gaussian to the next parameters: backward is blending's, optimizer has the gradients of the rest.
+_Seams = tuple[tuple[Any, str, str], ...]
+_LONG_WAY: _Seams = (
     (renderer, "rasterize_stored", "forward"),
     (PhotoObjective, "__call__", "loss"),
     (torch.Tensor, "backward", "backward"),
     (Parameters, "step", "optimizer"),
+)
+_DIRECT: _Seams = (
+    (direct, "show", "projection"),
+    (direct, "draw", "forward"),
+    (PhotoObjective, "colors", "loss"),
+    (Fused, "of", "loss"),
+    (direct, "unblend", "backward"),
+    (direct, "descend", "optimizer"),
+)
+_EITHER: _Seams = (
+    (stored, "project_forward", "projection"),
+    (stored, "harmonics_forward", "projection"),
+    (Bins, "of", "sort_and_binning"),
     (DensifyRefinement, "before_backward", "refine"),
     (DensifyRefinement, "after_step", "refine"),
 )
+_SEAMS = _EITHER + _LONG_WAY + _DIRECT
 OTHER = "other"
-RASTERIZING = ("projection", "sort_and_binning", "forward", "backward")
+RASTERIZED = 20  # renders and gradients beside the steps that are timed
 
 
 def bench_train(
@@ -45,7 +62,8 @@ def bench_train(
 ) -> dict[str, Any]:
     """Train the preview recipe's vanilla teacher: steps a second, and mean ms of each part of a step.
 
-    Beside them the ms that copying the Gaussians takes, and a step's ratio to what of it is rasterizing.
+    Beside them the ms that copying the Gaussians takes, and a step's ratio to rasterizing alone: a render by
+    `rasterize_stored` and its gradients, before and after the steps whose parts are timed.
     On a GPU also what a step without growth takes then, by us and by gsplat.
 
     The rate is taken without the clocks of the parts, which on a GPU have to wait for it: there the parts are
@@ -77,12 +95,15 @@ def bench_train(
     _train(training, steps)
     wait()
     seconds = time.perf_counter() - began
-    training.shortcut = None
+    if device.type == "cuda":
+        training.shortcut = None
+    rasterizing = [_rasterizing_ms(training, scene, device)]
     watch = Stopwatch(wait)
     with contextlib.ExitStack() as stack:
         for owner, name, part in _SEAMS:
             stack.enter_context(_timed(owner, name, part, watch))
         watch.time(OTHER, lambda: _train(training, steps))()
+    rasterizing.append(_rasterizing_ms(training, scene, device))
     camera = scene.train[0].camera
     beside = {}
     if device.type == "cuda":
@@ -95,7 +116,8 @@ def bench_train(
         "gaussians": len(training),
         "steps_per_second": steps / seconds,
         "parts_ms": parts,
-        "step_to_rasterization": sum(parts.values()) / sum(parts[part] for part in RASTERIZING),
+        "rasterizing_ms": mean(rasterizing),
+        "step_to_rasterization": sum(parts.values()) / mean(rasterizing),
         "copy_ms": copy_ms(PARAMETER_BYTES * len(training), bandwidth),
     }
 
@@ -134,6 +156,22 @@ class Stopwatch:
         if self._running:
             self.seconds[self._running[-1]] += now - self._since
         self._since = now
+
+
+def _rasterizing_ms(training: Optimisation, scene: Scene, device: torch.device) -> float:
+    """Median ms of rendering a training view and of its gradients, of the model as it is now."""
+    gaussians = training.live.map(lambda tensor: tensor.detach().clone().requires_grad_())
+    background = torch.tensor([scene.background], device=device)
+    cameras = itertools.cycle([view.camera.tensors(device) for view in scene.train])
+    used = list(gaussians.tensors().values())
+
+    def render() -> None:
+        settings = {"sh_degree": gaussians.sh_degree, "backgrounds": background, "trusted": True}
+        image, _, _ = rasterize_stored(gaussians, **next(cameras), **settings)
+        torch.autograd.grad(image, used, torch.ones_like(image))
+        waiting(device)()
+
+    return median_ms(render, RASTERIZED)
 
 
 def _train(training: Optimisation, steps: int) -> None:
