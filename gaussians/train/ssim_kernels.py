@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit, prange
 
 from gaussians.kernels import fetch_add
-from gaussians.train.blur_kernels import OPTIONS, RADIUS, REACH, blur_columns, blur_row
+from gaussians.train.blur_kernels import OPTIONS, RADIUS, REACH, SPARE, blur_columns, blur_row
 
 C1 = np.float32(0.01**2)
 C2 = np.float32(0.03**2)
@@ -79,7 +79,7 @@ def blur_along_rows(n_workers, rendered, targets, counted, planes, distances):
     height, width = rendered.shape
     strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
     for _ in prange(n_workers):
-        padded = np.zeros((STATISTICS, width + 2 * REACH), np.float32)
+        padded = np.zeros((STATISTICS, width + 2 * REACH + SPARE), np.float32)
         mixed = np.empty(width, np.float32)
         while True:
             strip = fetch_add(counter, 1)
@@ -135,7 +135,7 @@ def similarities(n_workers, planes, counted, weights, slopes, sums):
     strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
     for _ in prange(n_workers):
         blurred = np.empty((targets, STATISTICS, _STRIP, width), np.float32)
-        padded = np.zeros((3, width + 2 * REACH), np.float32)
+        padded = np.zeros((3, width + 2 * REACH + SPARE), np.float32)
         all_counted = np.ones(width, np.float32)
         while True:
             strip = fetch_add(counter, 1)

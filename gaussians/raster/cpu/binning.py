@@ -45,15 +45,17 @@ def tile_rectangles(visible, means2d, radii, tiles_x, tiles_y, rectangles, offse
         rectangles [V, 4] int32: written: x0, y0, x1, y1 in tiles, the end excluded.
         offsets [V + 1] int64: written: running number of intersections.
     """
-    size = np.float32(TILE)
+    # All of one type: with a bare 0, an int64, Numba would compare in float64.
+    tile, zero = np.float32(1 / TILE), np.float32(0)
+    right, bottom = np.float32(tiles_x), np.float32(tiles_y)
     for v in numba.prange(visible.shape[0]):
         n = visible[v]
         x, y = means2d[n, 0], means2d[n, 1]
         rx, ry = np.float32(radii[n, 0]), np.float32(radii[n, 1])
-        x0 = np.int32(min(max(np.floor((x - rx) / size), 0), tiles_x))
-        x1 = np.int32(min(max(np.ceil((x + rx) / size), 0), tiles_x))
-        y0 = np.int32(min(max(np.floor((y - ry) / size), 0), tiles_y))
-        y1 = np.int32(min(max(np.ceil((y + ry) / size), 0), tiles_y))
+        x0 = np.int32(min(max(np.floor((x - rx) * tile), zero), right))
+        x1 = np.int32(min(max(np.ceil((x + rx) * tile), zero), right))
+        y0 = np.int32(min(max(np.floor((y - ry) * tile), zero), bottom))
+        y1 = np.int32(min(max(np.ceil((y + ry) * tile), zero), bottom))
         rectangles[v, 0], rectangles[v, 1] = x0, y0
         rectangles[v, 2], rectangles[v, 3] = x1, y1
         offsets[v + 1] = np.int64(x1 - x0) * np.int64(y1 - y0)

@@ -77,6 +77,12 @@ def depth_pairs(depths, visible, n_workers):
     return pairs, most - min(least, most)
 
 
+# The same for few, without waking a thread eight times. Not cached: in the cache they would have one name.
+_few_pairs = numba.njit(nogil=True)(depth_pairs.py_func)
+_few_pass = numba.njit(nogil=True)(radix_pass.py_func)
+FEW = 32768
+
+
 @numba.njit(cache=True, nogil=True)
 def depth_order(depths, visible, n_workers):
     """The visible Gaussians from near to far, ties by index.
@@ -88,14 +94,19 @@ def depth_order(depths, visible, n_workers):
     Returns:
         [V] int32, places in `visible`.
     """
-    pairs, most = depth_pairs(depths.view(np.uint32), visible, n_workers)
+    bits, few = depths.view(np.uint32), len(visible) <= FEW
+    pairs, most = _few_pairs(bits, visible, 1) if few else depth_pairs(bits, visible, n_workers)
     width = 0
     while most >> np.uint64(width):
         width += 1
     passes = -(-width // RADIX_BITS)
     other = np.empty_like(pairs)
     for turn in range(passes):
-        bits = -(-width // passes)  # as few as do, for the sake of the cache
-        radix_pass(pairs, other, np.uint64(32 + turn * bits), bits, n_workers)
+        digit = -(-width // passes)  # as few as do, for the sake of the cache
+        shift = np.uint64(32 + turn * digit)
+        if few:
+            _few_pass(pairs, other, shift, digit, 1)
+        else:
+            radix_pass(pairs, other, shift, digit, n_workers)
         pairs, other = other, pairs
     return (pairs & _LOW).astype(np.int32)
