@@ -27,6 +27,11 @@ from gaussians.train.refine import Refinement
 from gaussians.train.shortcut import LOOKS_EVERY, Outcome, Sight
 
 
+# As many Gaussians are held on to between steps. With more, their memory is looked up anew in each: where a
+# refinement replaces them, those before would else stay beside them.
+_FEW = 50_000
+
+
 def can_go_direct(recipe: Optimise, device: torch.device, backend: str) -> bool:
     """Whether steps are of the kind that `Direct` knows."""
     return device.type == "cpu" and backend in ("auto", "cpu") and recipe.is_plain
@@ -79,6 +84,8 @@ class Direct:
             refinement.before_backward(meta)
         self._parameters.set_rates(rates)
         self._descend(bound.adam, shown, shot, drawn, unblend(shot, drawn, loss.gradient))
+        if len(self._parameters) > _FEW:
+            self._bound = None
         return Outcome(values, meta)
 
     def _descend(self, adam: BoundAdam, shown: Shown, shot: Shot, drawn: Drawn, moments: Array) -> None:
