@@ -172,7 +172,7 @@ class BoundAdam:
         self.params, self.firsts, self.seconds = (tuple(arrays) for arrays in zip(*places, strict=True))
 
     def begin_step(self) -> np.ndarray:
-        """Count a step; [P, 6] float32 what `update` takes of each beside arrays."""
+        """Count a step, which is then to be taken; [P, 6] float32 what `update_all` takes beside arrays."""
         numbers = np.zeros((len(self._moving), 6), np.float32)
         for row, moving in zip(numbers, self._moving, strict=True):
             if moving is not None:

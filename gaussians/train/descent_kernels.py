@@ -26,12 +26,18 @@ def _scratch(width):
     return aligned_floats(MOST_ROWS * width)
 
 
+@numba.njit
+def _rows_of(scratch, rows, width):
+    """[rows, width] of it."""
+    return scratch[: rows * width].reshape(rows, width)
+
+
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def descend(
     n_workers, visible, spans, moments, frame, centre, degree, scales, opacities, conics, radii, colors,
     v_means2d, extra, means, quats, sh0, shN, params, firsts, seconds, numbers,
 ):  # fmt: skip
-    """What `gather`, `harmonics_backward`, `project_backward`, `to_stored` and `update_each` do, to the bit.
+    """What `gather`, `harmonics_backward`, `project_backward`, `to_stored` and `update_all` do, to the bit.
 
     Args:
         visible, spans, moments: as for `gather`.
@@ -42,7 +48,7 @@ def descend(
         means [N, 3], quats [N, 4], sh0 [N, 1, 3], shN [N, K - 1, 3]: the parameters that are read.
         params, firsts, seconds: of means, quats, scales, opacities, sh0 and shN what is stored, and Adam's
             moments of it, all flat, updated in place; a parameter that stays has none of these.
-        numbers [6, 6]: see `update_each`.
+        numbers [6, 6]: of each what follows its arrays in `update_all`, see `BoundAdam`.
     """
     count, width = opacities.shape[0], 3 * shN.shape[1]
     pieces, counter = piece_count(count), np.zeros(1, np.int64)
@@ -52,23 +58,17 @@ def descend(
         by_conics, by_colors, by_direction = _scratch(3), _scratch(3), _scratch(3)
         gradients = (_scratch(3), _scratch(4), _scratch(3), _scratch(1), _scratch(3), _scratch(width))
         while True:
-            piece = fetch_add(counter, 1)
-            if piece >= pieces:
+            turn = fetch_add(counter, 1)
+            if turn >= pieces:
                 break
-            some = rows_of_piece(piece, pieces, count)
+            some = rows_of_piece(pieces - 1 - turn, pieces, count)  # the last first: it may be twice as large
             rows = some.stop - some.start
-            v_means, v_quats = (
-                gradients[0][: 3 * rows].reshape(rows, 3),
-                gradients[1][: 4 * rows].reshape(rows, 4),
-            )
-            v_scales, v_opacities = gradients[2][: 3 * rows].reshape(rows, 3), gradients[3][:rows]
-            v_sh0 = gradients[4][: 3 * rows].reshape(rows, 1, 3)
-            v_shN = gradients[5][: width * rows].reshape(rows, shN.shape[1], 3)
-            v_conics, v_colors = (
-                by_conics[: 3 * rows].reshape(rows, 3),
-                by_colors[: 3 * rows].reshape(rows, 3),
-            )
-            v_direction = by_direction[: 3 * rows].reshape(rows, 3)
+            v_means, v_quats = _rows_of(gradients[0], rows, 3), _rows_of(gradients[1], rows, 4)
+            v_scales, v_opacities = _rows_of(gradients[2], rows, 3), gradients[3][:rows]
+            v_sh0 = _rows_of(gradients[4], rows, 3).reshape(rows, 1, 3)
+            v_shN = _rows_of(gradients[5], rows, width).reshape(rows, shN.shape[1], 3)
+            v_conics, v_colors = _rows_of(by_conics, rows, 3), _rows_of(by_colors, rows, 3)
+            v_direction = _rows_of(by_direction, rows, 3)
             gather_rows(
                 some.start, np.searchsorted(visible, some.start), visible, spans, moments, total,
                 conics[some], opacities[some], v_means2d[some], extra[some], v_conics, v_opacities, v_colors,

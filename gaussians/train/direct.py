@@ -14,8 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gaussians.raster.checks import FiniteCheck
 from gaussians.raster.cpu.functions import Array
-from gaussians.raster.cpu.stored import FEWEST, Drawn, Pull, Shot, Shown, draw, show, unblend
+from gaussians.raster.cpu.stored import FEWEST, CentreGradients, Drawn, Shot, Shown, draw, show, unblend
 from gaussians.train.adam import BoundAdam
 from gaussians.train.coarse import Cameras
 from gaussians.train.descent_kernels import descend
@@ -25,7 +26,6 @@ from gaussians.train.parameters import Parameters
 from gaussians.train.recipe import Optimise
 from gaussians.train.refine import Refinement
 from gaussians.train.shortcut import LOOKS_EVERY, Outcome, Sight
-
 
 # As many Gaussians are held on to between steps. With more, their memory is looked up anew in each: where a
 # refinement replaces them, those before would else stay beside them.
@@ -64,15 +64,21 @@ class Direct:
         """See `Shortcut`; None: the loss is not finite, which the long way tells.
 
         Raises:
-            SplatError: a value of the Gaussians is not finite, in a step that looks for it.
+            SplatError: a value of Gaussians or camera is not finite, in a step that looks for it.
+            ValueError: targets of another size than the camera's.
         """
         refinement, bound = self._refinement, self._found(sight.degree)
+        sees = self._cameras.tensors(sight.view, sight.binning)
         shot = Shot.of(
-            len(self._parameters), **self._cameras.tensors(sight.view, sight.binning),
-            backgrounds=self._backgrounds, sh_degree=sight.degree,
+            len(self._parameters), **sees, backgrounds=self._backgrounds, sh_degree=sight.degree,
             absgrad=refinement is not None and refinement.absgrad, differentiable=True,
         )  # fmt: skip
-        shown = show(bound.stored, shot, looks=logs or (step + 1) % LOOKS_EVERY == 0)
+        looks = logs or (step + 1) % LOOKS_EVERY == 0
+        if looks:
+            FiniteCheck(
+                {"viewmats": sees["viewmats"], "Ks": sees["Ks"], "backgrounds": self._backgrounds}
+            ).finish()
+        shown = show(bound.stored, shot, looks)
         drawn = draw(shown, shot)
         loss = Fused.of(drawn.image, targets.images, targets.weights, targets.mixes, targets.mask)
         values = loss.values() if logs else None
@@ -90,14 +96,14 @@ class Direct:
 
     def _descend(self, adam: BoundAdam, shown: Shown, shot: Shot, drawn: Drawn, moments: Array) -> None:
         """From what images say to the next parameters; tells the shot, too."""
-        bins, pull = drawn.bins, Pull.of(shot)
+        bins, by_centres = drawn.bins, CentreGradients.of(shot)
         descend(
             bins.threads, bins.visible, bins.spans, moments, shot.frame, shot.centre, shot.degree,
             shown.scales, shown.opacities, shot.conics[0].numpy(), shot.radii[0].numpy(), drawn.colors,
-            *pull.arrays(), shown.means, shown.quats, shown.sh0, shown.shN, adam.params, adam.firsts,
+            *by_centres.arrays(), shown.means, shown.quats, shown.sh0, shown.shN, adam.params, adam.firsts,
             adam.seconds, adam.begin_step(),
         )  # fmt: skip
-        pull.tell(shot)
+        by_centres.tell(shot)
 
     def _found(self, degree: int) -> "_Bound":
         """Where the parameters lie now; those of higher bands stay while none of these is in use."""

@@ -68,9 +68,10 @@ def color_losses(
     Raises:
         ValueError: shapes that do not fit together.
     """
-    _check_shapes(rendered, targets, weights, mask)
     mixes = [ssim_weight] * len(targets) if isinstance(ssim_weight, int | float) else list(ssim_weight)
     fused = _fused_loss(rendered.device) if rendered.dtype == torch.float32 else None
+    if fused is not _FusedColorLoss:  # which looks for itself
+        _check_shapes(rendered, targets, weights, mask)
     if fused is None:
         return plain_color_losses(rendered, targets, weights, mixes, mask)
     total, l1, dssim = fused.apply(rendered, targets, weights, mixes, mask)
@@ -155,7 +156,12 @@ class Fused(NamedTuple):
         mask: Tensor | None,
         differentiable: bool = True,
     ) -> "Fused":
-        """Of a contiguous float32 image [H, W, 3]; else as for `color_losses`, with a mix for each target."""
+        """Of a contiguous float32 image [H, W, 3]; else as for `color_losses`, with a mix for each target.
+
+        Raises:
+            ValueError: shapes that do not fit together.
+        """
+        _check_shapes(rendered, targets, weights, mask)
         height, width, _ = rendered.shape
         image = rendered.reshape(height, 3 * width)
         stacked = _stacked_targets(targets, height, width)
@@ -280,7 +286,7 @@ def _as_float(image: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _check_shapes(
-    rendered: Tensor, targets: Sequence[Tensor], weights: Sequence[float], mask: Tensor | None
+    rendered: Tensor | np.ndarray, targets: Sequence[Tensor], weights: Sequence[float], mask: Tensor | None
 ) -> None:
     shapes = [tuple(target.shape) for target in targets]
     if rendered.ndim != 3 or rendered.shape[-1] != 3 or any(shape != rendered.shape for shape in shapes):

@@ -152,7 +152,7 @@ class Optimisation:
 
         Raises:
             TrainingError: the loss is not finite (looked at every `log_every` steps), or a value of the
-                Gaussians (in every step; on a GPU now and then), or no Gaussian is left.
+                Gaussians (then, and every hundredth step at the latest), or no Gaussian is left.
             RanksError: another rank is gone.
         """
         # Vanishing gradients become denormal numbers, on which CPUs take a hundred times as long.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gaussians.raster.cpu.binning import fill_tiles, reached_tiles, tile_rectangles
-from gaussians.raster.cpu.depth_sort import depth_order, visible_indices
+from gaussians.raster.cpu.depth_sort import FEW, depth_order, visible_indices
 from gaussians.raster.cpu.functions import Bins, Blend, Lens, Project
 from gaussians.raster.cpu.lanes import LANES
 from gaussians.raster.cpu.layout import SLOT, TILE, WHO
@@ -200,10 +200,11 @@ def test_more_than_can_be_counted_is_out_of_memory() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7, 5000])
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
-def test_the_visible_and_their_order(workers: int, share: float) -> None:
+@pytest.mark.parametrize("count", [1000, FEW + 1])
+def test_the_visible_and_their_order(workers: int, share: float, count: int) -> None:
     generator = np.random.default_rng(5)
-    radii = np.repeat((generator.random(1000) < share).astype(np.int32)[:, None], 2, axis=1)
-    depths = generator.integers(1, 50, 1000).astype(np.float32)  # many are as far as others
+    radii = np.repeat((generator.random(count) < share).astype(np.int32)[:, None], 2, axis=1)
+    depths = generator.integers(1, 50, count).astype(np.float32)  # many are as far as others
     visible = visible_indices(radii, workers)
     assert visible.tolist() == np.flatnonzero(radii[:, 0]).tolist()
     order = depth_order(depths, visible, workers)

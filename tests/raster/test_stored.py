@@ -164,3 +164,28 @@ def test_parameters_must_not_change_before_the_backward_pass(name: str) -> None:
         getattr(leaves, name).add_(0.1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         image.sum().backward()
+
+
+@pytest.mark.parametrize("degree", [0, 3])
+@pytest.mark.parametrize("n", [600, 3000, 9000])
+def test_who_is_hidden_beside_a_gaussian_has_no_part_in_its_gradient(n: int, degree: int) -> None:
+    """Gaussians go through the kernels in pieces, which end elsewhere where there are others in between."""
+    gaussians, camera = stored(n)
+    hidden = gaussians.map(lambda tensor: tensor[: n // 3].clone())
+    hidden.means[:] = torch.linalg.inv(camera["viewmats"][0])[:3, :3] @ torch.tensor([0.0, 0.0, -50.0])
+    own = torch.sort(torch.randperm(n + n // 3, generator=torch.Generator().manual_seed(2))[:n]).values
+    mixed = gaussians.map(lambda tensor: tensor.new_zeros(n + n // 3, *tensor.shape[1:]))
+    others = torch.ones(n + n // 3, dtype=torch.bool)
+    others[own] = False
+    for name, tensor in mixed.tensors().items():
+        tensor[own], tensor[others] = gaussians.tensors()[name], hidden.tensors()[name]
+    settings = {**camera, "sh_degree": degree, "absgrad": True}
+    alone, among = (outcome(rasterize_stored, some, settings, True) for some in (gaussians, mixed))
+    for name in (*FIELDS, "pull", "absgrad"):
+        one, other = alone[name], among[name]
+        if one is None or other is None:
+            assert one is other is None
+            continue
+        rows = (lambda tensor: tensor[0]) if name in ("pull", "absgrad") else (lambda tensor: tensor)
+        assert torch.equal(rows(other)[own], rows(one)), name
+        assert not bool(rows(other)[others].any()), name

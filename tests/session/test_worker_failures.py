@@ -10,7 +10,7 @@ from gaussians.errors import TrainingError
 from gaussians.session.events import StageStarted
 from gaussians.session.messages.commands import Export, OpenRun, OpenScene, Start, Stop
 from gaussians.session.messages.reports import Failed, NotStarted, Progressed, SceneOpened
-from gaussians.train.optimisation import Optimisation
+from gaussians.train import direct
 from tests.session import tiny
 from tests.session.studio import OPTIONS, in_stage, look, studio
 
@@ -40,11 +40,11 @@ def test_failing_step_ends_the_run_and_not_the_worker(
         desk.begin(scene_folder, tmp_path / "run")
         in_stage(desk, "vanilla")
 
-        def diverge(*args: object) -> None:
+        def diverge(*args: object, **settings: object) -> None:
             raise TrainingError("vanilla, step 25: the loss is not finite; lower the learning rates")
 
         with monkeypatch.context() as patch:
-            patch.setattr("gaussians.train.optimisation.Optimisation._render", diverge)
+            patch.setattr("gaussians.train.optimisation.Optimisation._step", diverge)
             assert "lower the learning rates" in desk.wait(Failed).advice
             desk.state("idle")
         desk.send(Start(tmp_path / "run", tiny.recipe()))
@@ -55,15 +55,15 @@ def test_want_of_memory_is_told_and_the_run_goes_on(
     scene_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gaussians.session.memory_plan.available_memory", lambda device: 0)
-    render, full = Optimisation._render, [True]
+    unblend, taken = direct.unblend, []
 
-    def full_once(self: Optimisation, *args: Any) -> Any:
-        if self.step == 12 and full:
-            full.clear()
+    def full_once(*args: Any) -> Any:
+        taken.append(args)
+        if len(taken) == 13:
             raise MemoryError
-        return render(self, *args)
+        return unblend(*args)
 
-    monkeypatch.setattr(Optimisation, "_render", full_once)
+    monkeypatch.setattr(direct, "unblend", full_once)
     with studio() as desk:
         desk.open(scene_folder)
         desk.send(Start(tmp_path / "run", tiny.recipe()))
@@ -84,10 +84,10 @@ def test_unexpected_error_comes_with_its_traceback(
     with studio() as desk:
         desk.begin(scene_folder, tmp_path / "run")
 
-        def broken(*args: object) -> None:
+        def broken(*args: object, **settings: object) -> None:
             raise ZeroDivisionError("seven by nothing")
 
-        monkeypatch.setattr("gaussians.train.optimisation.Optimisation._render", broken)
+        monkeypatch.setattr("gaussians.train.optimisation.Optimisation._step", broken)
         failed = desk.wait(Failed)
         assert "seven by nothing" in failed.advice
         assert "Traceback" in failed.details

@@ -69,6 +69,39 @@ def test_whichever_way_a_step_goes_it_is_the_same_to_the_bit(
     assert any(terms[0])
 
 
+@pytest.mark.parametrize("sh_degree", [0, 3])
+def test_so_it_is_for_many_gaussians(views: list[View], sh_degree: int):
+    recipe = dataclasses.replace(QUICK, steps=6, sh_degree=sh_degree, sh_every=3)
+    many = random_gaussians(9000, sh_degree=sh_degree)
+    runs = [
+        Optimisation(
+            many, views, recipe, extent=EXTENT, background=BLACK, seed=0, stream="s", refinement=None
+        )
+        for _ in range(2)
+    ]
+    runs[1].shortcut = None
+    for training in runs:
+        run(training)
+    assert states_equal(runs[0].state_dict(), runs[1].state_dict())
+
+
+def test_what_is_wrong_in_a_direct_step_is_told(views: list[View]):
+    diverged = begin(views)
+    run(diverged, 3)
+    with torch.no_grad():
+        diverged.live.means[5, 1] = math.nan
+    with pytest.raises(TrainingError, match=r"vanilla, step 10: .*NaN"):
+        run(diverged, 12)
+    dark = begin(views)
+    with torch.no_grad():
+        dark.live.sh0[:] = 1e38
+    with pytest.raises(TrainingError, match=r"vanilla, step 10: .*"):
+        run(dark, 12)
+    other = dataclasses.replace(views[0], image=np.zeros((24, 96, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"rendered \(48, 48, 3\), targets \[\(24, 96, 3\)\]"):
+        run(begin([other]))
+
+
 def test_every_view_is_trained_on_once_an_epoch(views: list[View]):
     seen = [stats.view for stats in run(begin(views), 26)]
     assert sorted(seen[:13]) == sorted(seen[13:]) == list(range(13))

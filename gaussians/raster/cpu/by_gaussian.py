@@ -55,7 +55,7 @@ def pack(visible, means2d, conics, opacities, colors, packed):
             packed[v, COLOR + channel] = colors[n, channel]
 
 
-@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+@numba.njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def gather(
     visible, spans, moments, n_workers, conics, opacities, v_means2d, extra, v_conics, v_opacities,
     v_colors,
@@ -82,7 +82,7 @@ def gather(
             )  # fmt: skip
 
 
-@numba.njit(fastmath=FASTMATH)
+@numba.njit(fastmath=FASTMATH, error_model="numpy")
 def gather_rows(
     first, v, visible, spans, moments, total, conics, opacities, v_means2d, extra, v_conics, v_opacities,
     v_colors,

@@ -20,14 +20,14 @@ def visible_indices(radii, n_workers):
         ends[worker + 1] = seen
     for worker in range(n_workers):
         ends[worker + 1] += ends[worker]
-    out = np.empty(ends[-1] + 1, np.int32)  # one more, for what is written of an invisible one at the end
+    out = np.empty(ends[-1], np.int32)
     for worker in numba.prange(n_workers):
         place, end = ends[worker], ends[worker + 1]
         for n in range(count * worker // n_workers, count * (worker + 1) // n_workers):
             if place < end:
                 out[place] = n
                 place += radii[n, 0] > 0
-    return out[:-1]
+    return out
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)

@@ -8,15 +8,22 @@ import numba
 
 ROWS = 512
 MOST_ROWS = 2 * ROWS - 1  # of the last, so that none has fewer than a vector has lanes unless all have
+FEW_ROWS, FEW = 64, 16 * ROWS  # of fewer Gaussians, so that there is something to do for all cores
+
+
+@numba.njit
+def _rows(count):
+    return FEW_ROWS if count < FEW else ROWS
 
 
 @numba.njit
 def piece_count(count):
     """Into how many pieces `count` Gaussians go."""
-    return max(1, count // ROWS)
+    return max(1, count // _rows(count))
 
 
 @numba.njit
 def rows_of_piece(piece, pieces, count):
     """The rows of one, as a slice."""
-    return slice(piece * ROWS, count if piece == pieces - 1 else (piece + 1) * ROWS)
+    rows = _rows(count)
+    return slice(piece * rows, count if piece == pieces - 1 else (piece + 1) * rows)

@@ -3,7 +3,7 @@
 The kernels and their numbers are those of `rasterize` on activated parameters. But a step of a compact model
 takes a tenth of its time in PyTorch's nodes, activations and buffers of zeros, on one core while the others
 wait: so here there is one node, whose gradients are written once, and for a step that has no other loss not
-even that: `draw` and `pull_back` are called as they are (gaussians/train/direct.py).
+even that: `show`, `draw` and `unblend` are called as they are (gaussians/train/direct.py).
 """
 
 import functools
@@ -85,7 +85,7 @@ class Shot(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """Gaussians as they are rendered, as arrays; or gradients of what of them is stored.
+    """Gaussians as they are rendered, as arrays.
 
     Attributes:
         means [N, 3], quats [N, 4], scales [N, 3], opacities [N]: the last two activated.
@@ -169,30 +169,30 @@ def unblend(shot: Shot, drawn: Drawn, v_image: Array | None, v_alpha: Array | No
 
 
 def pull_back(shown: Shown, shot: Shot, drawn: Drawn, moments: Array) -> Shown:
-    """Gradients of what is stored, by what images say; tells the shot, too."""
-    bins, n, pull = drawn.bins, len(shown.opacities), Pull.of(shot)
+    """Gradients of what is stored, in the same order, by what images say; tells the shot, too."""
+    bins, n, by_centres = drawn.bins, len(shown.opacities), CentreGradients.of(shot)
     conics, radii = shot.conics[0].numpy(), shot.radii[0].numpy()
     v_conics, v_colors, by_colors = _empty(3, n, 3)
     v = Shown(*(_empty(*values.shape) for values in shown))
     gather(
-        bins.visible, bins.spans, moments, bins.threads, conics, shown.opacities, *pull.arrays(), v_conics,
-        v.opacities, v_colors,
+        bins.visible, bins.spans, moments, bins.threads, conics, shown.opacities, *by_centres.arrays(),
+        v_conics, v.opacities, v_colors,
     )  # fmt: skip
     harmonics_backward(
         shown.means, shown.shN, shot.centre, radii, shot.degree, drawn.colors, v_colors, v.sh0, v.shN,
         by_colors,
     )  # fmt: skip
     project_backward(
-        shot.frame, shown.means, shown.quats, shown.scales, conics, radii, pull.arrays()[0], v_conics,
+        shot.frame, shown.means, shown.quats, shown.scales, conics, radii, by_centres.arrays()[0], v_conics,
         _zeros(n), v.means, v.quats, v.scales,
     )  # fmt: skip
     to_stored(shown.scales, shown.opacities, by_colors, v.means, v.scales, v.opacities)
-    pull.tell(shot)
+    by_centres.tell(shot)
     return v
 
 
-class Pull(NamedTuple):
-    """How images pull at the projected centres.
+class CentreGradients(NamedTuple):
+    """Of the projected centres, where refinements find them.
 
     Attributes:
         grad: [1, N, 2] gradient of means2d.
@@ -203,7 +203,7 @@ class Pull(NamedTuple):
     absgrad: Tensor
 
     @classmethod
-    def of(cls, shot: Shot) -> "Pull":
+    def of(cls, shot: Shot) -> "CentreGradients":
         """To be written."""
         n = shot.means2d.shape[1]
         return cls(torch.empty(1, n, 2), torch.empty(1, n if shot.absgrad else 0, 2))
