@@ -168,7 +168,7 @@ def _rasterizing_ms(training: Optimisation, scene: Scene, device: torch.device) 
     def render() -> None:
         settings = {"sh_degree": gaussians.sh_degree, "backgrounds": background, "trusted": True}
         image, _, _ = rasterize_stored(gaussians, **next(cameras), **settings)
-        torch.autograd.grad(image, used, torch.ones_like(image))
+        torch.autograd.grad(image, used, torch.ones_like(image), allow_unused=True)  # shN without bands
         waiting(device)()
 
     return median_ms(render, RASTERIZED)
