@@ -98,17 +98,12 @@ def bench_train(
     if device.type == "cuda":
         training.shortcut = None
     rasterizing = [_rasterizing_ms(training, scene, device)]
-    watch = Stopwatch(wait)
-    with contextlib.ExitStack() as stack:
-        for owner, name, part in _SEAMS:
-            stack.enter_context(_timed(owner, name, part, watch))
-        watch.time(OTHER, lambda: _train(training, steps))()
+    parts = _parts_ms(training, steps, wait)
     rasterizing.append(_rasterizing_ms(training, scene, device))
     camera = scene.train[0].camera
     beside = {}
     if device.type == "cuda":
         beside["beside_gsplat"] = beside_gsplat(training.gaussians(), scene.train, scene.extent, device)
-    parts = {part: 1e3 * total / steps for part, total in watch.seconds.items()}
     return beside | {
         "scene": scene.name,
         "width": camera.width,
@@ -156,6 +151,16 @@ class Stopwatch:
         if self._running:
             self.seconds[self._running[-1]] += now - self._since
         self._since = now
+
+
+def _parts_ms(training: Optimisation, steps: int, wait: Callable[[], None]) -> dict[str, float]:
+    """Mean ms of each part of so many steps."""
+    watch = Stopwatch(wait)
+    with contextlib.ExitStack() as stack:
+        for owner, name, part in _SEAMS:
+            stack.enter_context(_timed(owner, name, part, watch))
+        watch.time(OTHER, lambda: _train(training, steps))()
+    return {part: 1e3 * total / steps for part, total in watch.seconds.items()}
 
 
 def _rasterizing_ms(training: Optimisation, scene: Scene, device: torch.device) -> float:

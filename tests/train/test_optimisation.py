@@ -92,11 +92,13 @@ def test_what_is_wrong_in_a_direct_step_is_told(views: list[View]):
         diverged.live.means[5, 1] = math.nan
     with pytest.raises(TrainingError, match=r"vanilla, step 10: .*NaN"):
         run(diverged, 12)
-    dark = begin(views)
+    glaring = begin(views, dataclasses.replace(QUICK, log_every=1))
     with torch.no_grad():
-        dark.live.sh0[:] = 1e38
-    with pytest.raises(TrainingError, match=r"vanilla, step 10: .*"):
-        run(dark, 12)
+        glaring.live.sh0[:] = 1e38  # finite, but no square of it is
+    before = glaring.gaussians()
+    with pytest.raises(TrainingError, match=r"vanilla, step 1: the loss is not finite"):
+        run(glaring, 12)
+    assert torch.equal(glaring.gaussians().means, before.means)
     other = dataclasses.replace(views[0], image=np.zeros((24, 96, 3), np.uint8))
     with pytest.raises(ValueError, match=r"rendered \(48, 48, 3\), targets \[\(24, 96, 3\)\]"):
         run(begin([other]))
