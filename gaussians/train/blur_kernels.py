@@ -12,13 +12,14 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.kernels import FASTMATH
-from gaussians.raster.cpu.lanes import LANES, Builder, Lanes, has_wide_tables, shuffled
+from gaussians.raster.cpu.lanes import INT64, LANES, Builder, Lanes, has_wide_tables, shuffled
 from gaussians.raster.cpu.planes import Plane
 from gaussians.raster.cpu.registers import Registers
 
 RADIUS = 5
 SIGMA = 1.5
 REACH = 3 * RADIUS  # floats of the window on each side in an interleaved row
+STRIP = 16  # rows that are blurred across rows at a time
 SPARE = LANES  # more after a padded row, which are read and have no effect
 
 # The NumPy error model: Python's would test each divisor for zero, and the loop could not be vectorised.
@@ -35,7 +36,7 @@ _W0, _W1, _W2, _W3, _W4, _W5 = (np.float32(weight) for weight in gaussian_window
 
 
 def _weighted(taps: list[Lanes]) -> Lanes:
-    """The window's sum of 11 neighbours."""
+    """The window's sum of the first 11 neighbours."""
     total = taps[RADIUS] * float(_W5)
     for tap, weight in enumerate((_W0, _W1, _W2, _W3, _W4)):
         total = (taps[tap] + taps[2 * RADIUS - tap]).times_plus(float(weight), total)
@@ -45,21 +46,24 @@ def _weighted(taps: list[Lanes]) -> Lanes:
 def _neighbours(row: Plane, window: list[Lanes]) -> list[Lanes]:
     """The 11 in the window along a row, of 16 floats REACH after it; `window` holds 48 floats from there on.
 
-    Where shifting two registers is one instruction, each float is read once instead of eleven times, of which
-    most would be across a cache line's end.
+    Most loads are across a cache line's end and count twice. Where shifting two registers is one instruction
+    every other neighbour is had by that, so that neither way is the only one that is busy.
     """
-    if not has_wide_tables():
-        return [row.at(3 * tap).load() for tap in range(2 * RADIUS + 1)]
     taps = []
     for shift in range(0, 6 * RADIUS + 1, 3):
         pair, by = window[shift // LANES :], shift % LANES
-        taps.append(shuffled(pair[0], pair[1], list(range(by, by + LANES))) if by else pair[0])
+        if by == 0:
+            taps.append(pair[0])
+        elif has_wide_tables() and shift % 2 == 0:
+            taps.append(shuffled(pair[0], pair[1], list(range(by, by + LANES))))
+        else:
+            taps.append(row.at(shift).load())
     return taps
 
 
 @intrinsic
 def _blur_along(typingctx: Any, row: Any, out: Any, width: Any) -> Any:
-    """`blur_row` of 16 floats and more."""
+    """`blur_row` of `width` floats."""
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         source = Plane.of(context, builder, signature.args[0], args[0])
@@ -85,69 +89,34 @@ def _blur_along(typingctx: Any, row: Any, out: Any, width: Any) -> Any:
 
 @njit(**OPTIONS)
 def blur_row(row, out):
-    """Blur along a row that has REACH floats of padding on each side, and SPARE after it; `out` has none."""
-    width = out.shape[0]
-    if width >= LANES:
-        _blur_along(row, out, width)
-        return
-    for i in range(width):
-        out[i] = (
-            _W0 * (row[i] + row[i + 30])
-            + _W1 * (row[i + 3] + row[i + 27])
-            + _W2 * (row[i + 6] + row[i + 24])
-            + _W3 * (row[i + 9] + row[i + 21])
-            + _W4 * (row[i + 12] + row[i + 18])
-            + _W5 * row[i + 15]
-        )
+    """Blur along a row of at least 16 floats that has REACH more on each side, and SPARE after it."""
+    _blur_along(row, out, out.shape[0])
 
 
-@intrinsic
-def _blur_down(
-    typingctx: Any, plane: Any, first: Any, rows: Any, width: Any, column: Any, out: Any
-) -> Any:  # fmt: skip
-    """16 columns of `blur_columns`, from `column` on."""
+@intrinsic(prefer_literal=True)
+def blur_across(
+    typingctx: Any, count: Any, rings: Any, at: Any, plane: Any, rows: Any, out: Any, out_at: Any
+) -> Any:
+    """Blur STRIP rows of 16 columns across rows, in each of some planes.
+
+    Args:
+        count: a constant: planes. rings, at, plane: the first one's columns are at `at`, the others' each
+            `plane` floats after.
+        rows: int64, STRIP + 10 of them: where in a plane the rows are.
+        out [planes, STRIP, 16], out_at: written, the first plane from `out_at` on.
+    """
 
     def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        first, rows, width, column = args[1:5]
-        start = builder.add(builder.mul(first, width), column)
-        source = Plane.of(context, builder, signature.args[0], args[0]).at(start)
-        target = Plane.of(context, builder, signature.args[5], args[5]).at(column)
-        window = Registers(builder)
-        for tap in range(2 * RADIUS):
-            window[tap] = source.at(builder.mul(width, width.type(tap))).load()
-        with cgutils.for_range(builder, rows) as loop:
-            newest = builder.add(loop.index, width.type(2 * RADIUS))
-            taps = [window[tap] for tap in range(2 * RADIUS)]
-            taps.append(source.at(builder.mul(newest, width)).load())
-            target.at(builder.mul(loop.index, width)).store(_weighted(taps))
-            for tap in range(2 * RADIUS):
-                window[tap] = taps[tap + 1]
+        source, places, target = (Plane.of(context, builder, signature.args[i], args[i]) for i in (1, 4, 5))
+        source, target = source.at(args[2]), target.at(args[6])
+        for number in range(count.literal_value):
+            columns = source.at(builder.mul(args[3], INT64(number)))
+            # All written out, so that no register has to be moved as the window moves on.
+            taps = [columns.at(places.scalar(tap)).load() for tap in range(2 * RADIUS)]
+            for row in range(STRIP):
+                taps.append(columns.at(places.scalar(row + 2 * RADIUS)).load())
+                target.at((number * STRIP + row) * LANES).store(_weighted(taps[row:]))
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(plane, whole, whole, whole, whole, out), codegen
-
-
-@njit(**OPTIONS)
-def blur_columns(plane, first, rows, out):
-    """Blur `rows` image rows of a plane across rows, from `first` on, into the first rows of `out`.
-
-    The plane [H + 10, width] has RADIUS rows of padding above and below.
-    """
-    width = out.shape[1]
-    if width >= LANES:
-        for column in range(0, width, LANES):
-            # The last columns may repeat some of those before.
-            _blur_down(plane, first, rows, width, min(column, width - LANES), out)
-    else:
-        for row in range(rows):
-            y = first + row
-            for i in range(width):
-                out[row, i] = (
-                    _W0 * (plane[y, i] + plane[y + 10, i])
-                    + _W1 * (plane[y + 1, i] + plane[y + 9, i])
-                    + _W2 * (plane[y + 2, i] + plane[y + 8, i])
-                    + _W3 * (plane[y + 3, i] + plane[y + 7, i])
-                    + _W4 * (plane[y + 4, i] + plane[y + 6, i])
-                    + _W5 * plane[y + 5, i]
-                )
+    return types.void(count, rings, whole, whole, rows, out, whole), codegen

@@ -133,13 +133,14 @@ class Fused(NamedTuple):
     """The colour loss on the CPU, by kernels that give its gradient at once.
 
     Attributes:
-        gradient: [H, W, 3] that of the total by the rendered image; None where it was not wanted.
-        distances, similarities: [T, H] sums of |rendered - target| and of SSIM, by target and row.
+        gradient: [H, W, 3] that of the total by the rendered image.
+        distances, similarities: [P, T, H] sums of |rendered - target| and of SSIM, of P patches side by side, by
+            target and row.
         weights, mixes: [T] of each target.
         all_in_all: numbers of the image that count.
     """
 
-    gradient: np.ndarray | None
+    gradient: np.ndarray
     distances: np.ndarray
     similarities: np.ndarray
     weights: Sequence[float]
@@ -154,7 +155,6 @@ class Fused(NamedTuple):
         weights: Sequence[float],
         mixes: Sequence[float],
         mask: Tensor | None,
-        differentiable: bool = True,
     ) -> "Fused":
         """Of a contiguous float32 image [H, W, 3]; else as for `color_losses`, with a mix for each target.
 
@@ -163,29 +163,49 @@ class Fused(NamedTuple):
         """
         _check_shapes(rendered, targets, weights, mask)
         height, width, _ = rendered.shape
+        if 3 * width < kernels.NARROWEST:
+            return cls._of_narrow(rendered, targets, weights, mixes, mask)
         image = rendered.reshape(height, 3 * width)
         stacked = _stacked_targets(targets, height, width)
         counted, count = _expanded_mask(mask, height, width)
         by_l1, by_ssim = _kernel_weights(tuple(weights), tuple(mixes), count)
-        planes = _workspace.array("planes", len(targets), kernels.STATISTICS, height + 10, 3 * width)
-        slopes = _workspace.array("slopes", 2 + len(targets), height + 10, 3 * width)
-        distances, similarities = np.empty((2, len(targets), height), np.float32)
-        threads = workers()
-        kernels.blur_along_rows(threads, image, stacked, counted, planes, distances)
-        kernels.similarities(threads, planes, counted, by_ssim, slopes, similarities)
-        gradient = None
-        if differentiable:
-            gradient = torch.empty(height, width, 3).numpy()
-            flat = gradient.reshape(height, 3 * width)
-            kernels.gradient_image(threads, image, stacked, counted, slopes, by_l1, flat)
+        threads, columns = workers(), kernels.patch_columns(3 * width)
+        across = -(-3 * width // columns)
+        rows = kernels.patch_rows(height, across, threads)
+        distances, similarities = np.empty((2, across, len(targets), height), np.float32)
+        gradient = torch.empty(height, width, 3).numpy()
+        kernels.color_gradient(
+            threads, rows, columns, image, stacked, counted, by_ssim, by_l1,
+            gradient.reshape(height, 3 * width), distances, similarities,
+        )  # fmt: skip
         return cls(gradient, distances, similarities, weights, mixes, count)
+
+    @classmethod
+    def _of_narrow(
+        cls,
+        rendered: np.ndarray,
+        targets: Sequence[Tensor],
+        weights: Sequence[float],
+        mixes: Sequence[float],
+        mask: Tensor | None,
+    ) -> "Fused":
+        """Of an image too narrow for the kernels: with zeros beside it, which its border is taken for."""
+        height, width, _ = rendered.shape
+        more = kernels.NARROWEST // 3 - width
+        image = np.pad(rendered, ((0, 0), (0, more), (0, 0)))
+        counted = torch.ones(height, width, dtype=torch.bool) if mask is None else mask
+        fused = cls.of(
+            image, [F.pad(target, (0, 0, 0, more)) for target in targets], weights, mixes,
+            F.pad(counted, (0, more)),
+        )  # fmt: skip
+        return fused._replace(gradient=np.ascontiguousarray(fused.gradient[:, :width]))
 
     def values(self) -> ColorLoss:
         """The loss itself, without gradients."""
-        l1 = self.distances.sum(axis=1, dtype=np.float64) / max(self.all_in_all, 1)
+        l1 = self.distances.sum(axis=(0, 2), dtype=np.float64) / max(self.all_in_all, 1)
         dssim = np.zeros(len(l1))
         if self.all_in_all:
-            dssim = 1 - self.similarities.sum(axis=1, dtype=np.float64) / self.all_in_all
+            dssim = 1 - self.similarities.sum(axis=(0, 2), dtype=np.float64) / self.all_in_all
         mixes = np.asarray(self.mixes, np.float64)
         total = float(np.dot(self.weights, (1 - mixes) * l1 + mixes * dssim))
         return ColorLoss(*(torch.tensor(value, dtype=torch.float32) for value in (total, l1, dssim)))
@@ -204,8 +224,8 @@ class _FusedColorLoss(torch.autograd.Function):
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         image = rendered.detach().contiguous().numpy()
-        fused = Fused.of(image, targets, weights, mixes, mask, ctx.needs_input_grad[0])
-        if fused.gradient is not None:
+        fused = Fused.of(image, targets, weights, mixes, mask)
+        if ctx.needs_input_grad[0]:
             ctx.save_for_backward(torch.from_numpy(fused.gradient))
         total, l1, dssim = fused.values()
         ctx.mark_non_differentiable(l1, dssim)
@@ -219,7 +239,10 @@ class _FusedColorLoss(torch.autograd.Function):
 
 
 class _Workspace(threading.local):
-    """Float32 arrays kept from step to step, one set per thread; each grows to the largest asked for."""
+    """Float32 arrays kept from step to step, one set per thread; each grows to the largest asked for.
+
+    Kernels may read somewhat beyond their ends.
+    """
 
     def __init__(self) -> None:
         self._memory: dict[str, np.ndarray] = {}
@@ -227,8 +250,8 @@ class _Workspace(threading.local):
     def array(self, name: str, *shape: int) -> np.ndarray:
         """An uninitialised array that is valid until the same name is asked for again."""
         size = math.prod(shape)
-        if name not in self._memory or self._memory[name].size < size:
-            self._memory[name] = np.empty(size, np.float32)
+        if name not in self._memory or self._memory[name].size < size + kernels.BEYOND:
+            self._memory[name] = np.empty(size + kernels.BEYOND, np.float32)
         return self._memory[name][:size].reshape(shape)
 
 
@@ -236,9 +259,13 @@ _workspace = _Workspace()
 
 
 def _stacked_targets(targets: Sequence[Tensor], height: int, width: int) -> np.ndarray:
-    """[T, H, 3 W] float32 of the targets; a single float32 image is not copied."""
-    if len(targets) == 1 and targets[0].dtype == torch.float32 and targets[0].is_contiguous():
-        return targets[0].detach().numpy().reshape(1, height, 3 * width)
+    """[T, H, 3 W] the targets, uint8 where all are, else float32; a single one is not copied."""
+    first = targets[0]
+    if len(targets) == 1 and first.dtype in (torch.uint8, torch.float32) and first.is_contiguous():
+        return first.detach().numpy().reshape(1, height, 3 * width)
+    if all(target.dtype == torch.uint8 for target in targets):
+        stacked = np.stack([target.numpy() for target in targets])
+        return stacked.reshape(len(targets), height, 3 * width)
     stacked = _workspace.array("targets", len(targets), height, 3 * width)
     for row, target in zip(stacked, targets, strict=True):
         if target.dtype == torch.uint8 and target.is_contiguous():

@@ -1,10 +1,8 @@
-"""Fused L1 and SSIM on the CPU: both means, and the gradient image of the weighted loss, in three passes.
+"""Fused L1 and SSIM on the CPU: both means, and the gradient image of the weighted loss, in one sweep.
 
 Images are rows of interleaved floats [H, 3 W], so a horizontal neighbour in the same channel is 3 floats away
-and no pass needs to separate the channels. The 11 x 11 Gaussian window is separable: every blur is one pass
-along rows, which is row-local and fused with what produces the row, and one across rows, which is fused with
-what consumes it: 16 rows at a time, in columns of a vector, whose window stays in registers. With x rendered,
-y target, * the window's blur, μ = *x, ν = *y, q = *(x² + y²), r = *(xy):
+and no pass needs to separate the channels. With x rendered, y target, * the blur by the 11 x 11 Gaussian
+window, μ = *x, ν = *y, q = *(x² + y²), r = *(xy):
 
     SSIM = n₁ n₂ / (d₁ d₂),  n₁ = 2 μ ν + C₁,  n₂ = 2 (r - μ ν) + C₂,
                              d₁ = μ² + ν² + C₁,  d₂ = q - μ² - ν² + C₂       (Wang et al. 2004, eq. 13)
@@ -14,6 +12,12 @@ The two variances only ever occur as their sum, hence 4 blurs and not 5. Backwar
     ∂ΣSSIM/∂x = *(∂SSIM/∂μ) + 2 x *(∂SSIM/∂q) + y *(∂SSIM/∂r)
 
 The first two blurs are linear in SSIM's weight, so that several targets of one rendered image share them.
+
+The window is separable: every blur is one along rows, fused with what produces the row, and one across rows,
+fused with what consumes it. A worker sweeps over a patch of the image from top to bottom, 16 rows at a time.
+Of what lies between the two blurs it keeps the last 26 rows alone, in rings that stay in its core's cache:
+memory sees the images and the gradient, and nothing else. What patches that meet need of each other is
+computed in both, to the same bits.
 """
 
 # pyright: reportCallIssue=false
@@ -22,191 +26,178 @@ The first two blurs are linear in SSIM's weight, so that several targets of one 
 import numpy as np
 from numba import njit, prange
 
-from gaussians.kernels import fetch_add
-from gaussians.train.blur_kernels import OPTIONS, RADIUS, REACH, SPARE, blur_columns, blur_row
+from gaussians.kernels import aligned_floats, fetch_add
+from gaussians.raster.cpu.lanes import LANES
+from gaussians.train.blur_kernels import OPTIONS, RADIUS, REACH, SPARE, STRIP, blur_across, blur_row
+from gaussians.train.ssim_lane_kernels import STATISTICS, add_gradient, compare, multiply
 
-C1 = np.float32(0.01**2)
-C2 = np.float32(0.03**2)
-# Of the rows' type: with a bare 1 or 2, an int64, Numba would compute in float64.
-_ONE = np.float32(1)
-_TWO = np.float32(2)
-STATISTICS = 4  # planes per target: μ, ν, q, r
-_STRIP = 16  # rows a thread takes at a time: enough to share its temporaries, few enough to balance the load
-
-
-@njit(**OPTIONS)
-def _products(x, y, padded):
-    """Fill the four padded rows that are blurred; returns Σ|x - y|."""
-    padded_x, padded_y, squares, product = padded[0], padded[1], padded[2], padded[3]
-    distance = np.float32(0)
-    for i in range(x.shape[0]):
-        distance += abs(x[i] - y[i])
-        padded_x[i + REACH] = x[i]
-        padded_y[i + REACH] = y[i]
-        squares[i + REACH] = x[i] * x[i] + y[i] * y[i]
-        product[i + REACH] = x[i] * y[i]
-    return distance
+NARROWEST = 18  # floats of a row, at least: a vector's
+BEYOND = LANES  # floats behind a mask that are read, to no effect
+_RING = STRIP + 2 * RADIUS  # rows from which as many can be blurred
+_WIDE = 1024  # floats of a row in a patch, at most: its rings are to stay in a core's cache
+_LOW = 48  # rows of a patch, at least: 20 more are computed for the neighbours' sake
+_ZERO = np.float32(0)
 
 
-@njit(**OPTIONS)
-def _keep(x, y, counted, out):
-    """The rendered row, the target's where a pixel does not count."""
-    for i in range(x.shape[0]):
-        out[i] = x[i] if counted[i] > 0 else y[i]
+def patch_columns(width: int) -> int:
+    """Floats of a row in a patch; the last patch may have a few less."""
+    patches = -(-width // _WIDE)
+    return -(-width // (3 * patches)) * 3
+
+
+def patch_rows(height: int, across: int, n_workers: int) -> int:
+    """Rows of a patch, of which `across` lie side by side; the lowest may have fewer."""
+    return max(_LOW, -(-height * across // (2 * n_workers)))
+
+
+@njit
+def _stride(width):
+    """Floats from row to row in a ring: an odd number of lines, so that rows don't meet in the first cache."""
+    return (-(-width // 16) | 1) * 16
 
 
 @njit(**OPTIONS)
-def _clear_padding(planes, strip, height):
-    """Zero the rows above the image in the first strip, those below it in the last."""
-    if strip == 0:
-        planes[..., :RADIUS, :] = 0
-    if (strip + 1) * _STRIP >= height:
-        planes[..., height + RADIUS :, :] = 0
+def _blur_products(y, left, right, rendered, targets, counted, padded, statistics, row):
+    """Statistics of image row y, from column `left` to `right`, blurred along it; zeros beyond the image.
+
+    Args:
+        padded [4, W + ...]: zeros where products are beyond the image; used up.
+        statistics [T, 4, _RING, W], row: written there.
+    """
+    height, width = rendered.shape
+    if y < 0 or y >= height:
+        statistics[:, :, row] = _ZERO
+        return
+    begin, end = max(0, left - REACH), min(width, right + REACH)
+    for t in range(targets.shape[0]):
+        place = y * width + begin
+        multiply(
+            rendered, place, targets, t * height * width + place, counted, end - begin, padded,
+            begin - left + REACH, padded.shape[1],
+        )  # fmt: skip
+        for s in range(STATISTICS):
+            blur_row(padded[s], statistics[t, s, row, : right - left])
+
+
+@njit(**OPTIONS)
+def _sweep(top, bottom, left, right, rendered, targets, counted, by_ssim, by_l1, scratch, gradient, distances, sums):
+    """Loss and gradient of the patch of the image from row `top` to `bottom` and column `left` to `right`."""
+    height, width = rendered.shape
+    count = targets.shape[0]
+    statistics, slopes, products, derivatives = scratch
+    far_left, far_right = max(0, left - REACH), min(width, right + REACH)
+    span, own, inner = far_right - far_left, right - left, left - far_left
+    at = far_left - left + REACH  # of derivatives
+    products[:], derivatives[:] = _ZERO, _ZERO
+    wide, narrow, deep = statistics.shape[3], slopes.shape[2], derivatives.shape[2]
+    plane, ring, block = _RING * wide, _RING * narrow, STRIP * deep
+    lead = 2 * RADIUS - top  # rows of rings count from here
+    rows = np.empty(_RING, np.int64)
+    totals, blurred = np.empty((STRIP, LANES), np.float32), aligned_floats(STATISTICS * STRIP * LANES)
+    for strip in range(top - 2 * RADIUS, bottom + 2 * RADIUS, STRIP):
+        low = min(strip + STRIP, bottom + 2 * RADIUS)
+        for y in range(strip, low):
+            _blur_products(
+                y, far_left, far_right, rendered, targets, counted, products, statistics, (y + lead) % _RING
+            )
+
+        # Slopes of SSIM, blurred along rows, as far down as statistics suffice.
+        first, end = max(strip, top) - RADIUS, low - RADIUS
+        for k in range(_RING):
+            rows[k] = (first - RADIUS + k + lead) % _RING * wide
+        for y in range(max(first, end - STRIP), end):
+            if y < 0 or y >= height:
+                slopes[:, (y + lead) % _RING] = _ZERO
+        begin, stop = max(first, 0), min(end, height)
+        for t in range(count):
+            totals[:] = _ZERO
+            for column in range(0, span, LANES):
+                blur_across(
+                    STATISTICS, statistics, STATISTICS * t * plane + column, plane, rows, blurred, 0
+                )
+                for y in range(begin, stop):
+                    row, place = y - first, (y - first) * deep + at + column
+                    mask = 0 if counted is None else y * width + far_left + column
+                    if t == 0:
+                        compare(
+                            False, blurred, row, column, span, inner, inner + own, by_ssim[t], counted, mask,
+                            derivatives, place, block, totals,
+                        )  # fmt: skip
+                    else:
+                        compare(
+                            True, blurred, row, column, span, inner, inner + own, by_ssim[t], counted, mask,
+                            derivatives, place, block, totals,
+                        )  # fmt: skip
+            for y in range(begin, stop):
+                blur_row(derivatives[2, y - first], slopes[2 + t, (y + lead) % _RING, :own])
+                if top <= y < bottom:
+                    sums[t, y] = totals[y - first].sum()
+        for y in range(begin, stop):
+            for s in range(2):
+                blur_row(derivatives[s, y - first], slopes[s, (y + lead) % _RING, :own])
+
+        # The gradient, as far down as slopes suffice.
+        first, end = max(strip - 2 * RADIUS, top), end - RADIUS
+        for k in range(_RING):
+            rows[k] = (first - RADIUS + k + lead) % _RING * narrow
+        for t in range(count):
+            totals[:] = _ZERO
+            for begin in range(0, own, LANES):
+                column = min(begin, own - LANES)  # the last ones may repeat some of those before
+                blur_across(1, slopes, (2 + t) * ring + column, ring, rows, blurred, 0)
+                if t == 0:
+                    blur_across(2, slopes, column, ring, rows, blurred, STRIP * LANES)
+                for y in range(first, end):
+                    row, place = y - first, y * width + left + column
+                    other = t * height * width + place
+                    if t == 0:
+                        add_gradient(
+                            False, blurred, row, begin - column, by_l1[t], rendered, targets, counted, place,
+                            other, gradient, totals,
+                        )  # fmt: skip
+                    else:
+                        add_gradient(
+                            True, blurred, row, begin - column, by_l1[t], rendered, targets, counted, place,
+                            other, gradient, totals,
+                        )  # fmt: skip
+            for y in range(first, end):
+                distances[t, y] = totals[y - first].sum()
 
 
 @njit(**OPTIONS, parallel=True)
-def blur_along_rows(n_workers, rendered, targets, counted, planes, distances):
-    """Pass 1: L1 sums, and the four statistics blurred along rows.
+def color_gradient(
+    n_workers, rows, columns, rendered, targets, counted, by_ssim, by_l1, gradient, distances, sums
+):
+    """Sums of |x - y| and SSIM, and the gradient by the rendered image of their weighted sum.
 
     Args:
         n_workers: threads. (Asked for in here, it would keep the kernel from being cached on disk.)
-        rendered: [H, 3 W] float32.
-        targets: [T, H, 3 W] float32.
+        rows, columns: of a patch, see `patch_rows`; results are the same to the bit whatever its rows.
+        rendered: [H, 3 W] float32, of NARROWEST floats a row or more.
+        targets: [T, H, 3 W] float32 in [0, 1], or uint8.
         counted: [H, 3 W] float32, 1 where the pixel counts, else 0; or None.
-        planes: [T, 4, H + 10, 3 W] float32, written from row 5 to H + 4; the padding is zeroed.
-        distances: [T, H] float32, written: Σ|rendered - target| of each row.
-    """
-    height, width = rendered.shape
-    strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
-    for _ in prange(n_workers):
-        padded = np.zeros((STATISTICS, width + 2 * REACH + SPARE), np.float32)
-        mixed = np.empty(width, np.float32)
-        while True:
-            strip = fetch_add(counter, 1)
-            if strip >= strips:
-                break
-            for y in range(strip * _STRIP, min(height, (strip + 1) * _STRIP)):
-                for t in range(targets.shape[0]):
-                    x = rendered[y]
-                    if counted is not None:
-                        _keep(rendered[y], targets[t, y], counted[y], mixed)
-                        x = mixed
-                    distances[t, y] = _products(x, targets[t, y], padded)
-                    for s in range(STATISTICS):
-                        blur_row(padded[s], planes[t, s, y + RADIUS])
-            _clear_padding(planes, strip, height)
-
-
-@njit(**OPTIONS)
-def _similarity(mu, nu, q, r, counted, weight, padded):
-    """ΣSSIM over a row's counted pixels; `weight` times its slopes by μ and q are added, by r stored."""
-    by_mu, by_q, by_r = padded[0], padded[1], padded[2]
-    total = np.float32(0)
-    for i in range(mu.shape[0]):
-        means = mu[i] * mu[i] + nu[i] * nu[i]
-        both = mu[i] * nu[i]
-        n1 = _TWO * both + C1
-        n2 = _TWO * (r[i] - both) + C2
-        d1 = means + C1
-        d2 = q[i] - means + C2
-        over = counted[i] / (d1 * d2)
-        ssim = n1 * n2 * over
-        total += ssim
-        scaled = weight * over
-        # 1/d₂ = d₁ over and 1/d₁ = d₂ over: one division for all.
-        by_mu[i + REACH] += _TWO * scaled * (nu[i] * (n2 - n1) + mu[i] * ssim * (d1 - d2))
-        by_q[i + REACH] -= scaled * ssim * d1
-        by_r[i + REACH] = _TWO * scaled * n1
-    return total
-
-
-@njit(**OPTIONS, parallel=True)
-def similarities(n_workers, planes, counted, weights, slopes, sums):
-    """Pass 2: SSIM sums, and their weighted derivatives blurred along rows.
-
-    Args:
-        n_workers, planes: of pass 1.
-        counted: as in pass 1.
-        weights: [T] float32, of each target's ΣSSIM in the loss.
-        slopes: [2 + T, H + 10, 3 W] float32, written like `planes`: by μ, by q, by r of each target.
-        sums: [T, H] float32, written: Σ SSIM of each row.
-    """
-    targets, height, width = planes.shape[0], planes.shape[2] - 2 * RADIUS, planes.shape[3]
-    strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
-    for _ in prange(n_workers):
-        blurred = np.empty((targets, STATISTICS, _STRIP, width), np.float32)
-        padded = np.zeros((3, width + 2 * REACH + SPARE), np.float32)
-        all_counted = np.ones(width, np.float32)
-        while True:
-            strip = fetch_add(counter, 1)
-            if strip >= strips:
-                break
-            first, end = strip * _STRIP, min(height, (strip + 1) * _STRIP)
-            for t in range(targets):
-                for s in range(STATISTICS):
-                    blur_columns(planes[t, s], first, end - first, blurred[t, s])
-            for y in range(first, end):
-                padded[:2] = 0
-                for t in range(targets):
-                    mu, nu, q, r = (
-                        blurred[t, 0, y - first],
-                        blurred[t, 1, y - first],
-                        blurred[t, 2, y - first],
-                        blurred[t, 3, y - first],
-                    )
-                    row = all_counted if counted is None else counted[y]
-                    sums[t, y] = _similarity(mu, nu, q, r, row, weights[t], padded)
-                    blur_row(padded[2], slopes[2 + t, y + RADIUS])
-                blur_row(padded[0], slopes[0, y + RADIUS])
-                blur_row(padded[1], slopes[1, y + RADIUS])
-            _clear_padding(slopes, strip, height)
-
-
-@njit(**OPTIONS)
-def _start_gradient(by_mu, by_q, x, out):
-    for i in range(x.shape[0]):
-        out[i] = by_mu[i] + _TWO * x[i] * by_q[i]
-
-
-@njit(**OPTIONS)
-def _add_gradient(by_r, x, y, weight, out):
-    for i in range(x.shape[0]):
-        difference = x[i] - y[i]
-        sign = np.float32(difference > 0) - np.float32(difference < 0)
-        out[i] += y[i] * by_r[i] + weight * sign
-
-
-@njit(**OPTIONS)
-def _only_counted(counted, out):
-    for i in range(out.shape[0]):
-        out[i] *= counted[i]
-
-
-@njit(**OPTIONS, parallel=True)
-def gradient_image(n_workers, rendered, targets, counted, slopes, weights, gradient):
-    """Pass 3: the gradient of Σ (weight of SSIM) ΣSSIM + Σ (weight of L1) Σ|x - y| by the rendered image.
-
-    Args:
-        n_workers, rendered, targets, counted: as in pass 1.
-        slopes: of pass 2.
-        weights: [T] float32, of each target's Σ|x - y| in the loss.
+        by_ssim, by_l1: [T] float32, weights of each target's ΣSSIM and Σ|x - y| in the loss.
         gradient: [H, 3 W] float32, written.
+        distances, sums: [patches side by side, T, H] float32, written: Σ|x - y| and ΣSSIM of each row.
     """
     height, width = rendered.shape
-    strips, counter = (height + _STRIP - 1) // _STRIP, np.zeros(1, np.int64)
+    count = targets.shape[0]
+    down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
+    counter = np.zeros(1, np.int64)
     for _ in prange(n_workers):
-        blurred = np.empty((slopes.shape[0], _STRIP, width), np.float32)
+        wide, narrow = _stride(columns + 2 * REACH), _stride(columns)
+        scratch = (
+            aligned_floats(count * STATISTICS * _RING * wide).reshape((count, STATISTICS, _RING, wide)),
+            aligned_floats((2 + count) * _RING * narrow).reshape((2 + count, _RING, narrow)),
+            np.empty((STATISTICS, columns + 4 * REACH + SPARE), np.float32),
+            np.empty((3, STRIP, _stride(columns + 4 * REACH + 2 * SPARE)), np.float32),
+        )
         while True:
-            strip = fetch_add(counter, 1)
-            if strip >= strips:
+            patch = fetch_add(counter, 1)
+            if patch >= down * across:
                 break
-            first, end = strip * _STRIP, min(height, (strip + 1) * _STRIP)
-            for s in range(slopes.shape[0]):
-                blur_columns(slopes[s], first, end - first, blurred[s])
-            for y in range(first, end):
-                row = y - first
-                _start_gradient(blurred[0, row], blurred[1, row], rendered[y], gradient[y])
-                for t in range(targets.shape[0]):
-                    _add_gradient(blurred[2 + t, row], rendered[y], targets[t, y], weights[t], gradient[y])
-                if counted is not None:
-                    _only_counted(counted[y], gradient[y])
+            top, left = patch // across * rows, patch % across * columns
+            _sweep(
+                top, min(top + rows, height), left, min(left + columns, width), rendered, targets, counted,
+                by_ssim, by_l1, scratch, gradient, distances[patch % across], sums[patch % across],
+            )  # fmt: skip
