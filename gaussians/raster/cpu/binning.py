@@ -30,6 +30,7 @@ from gaussians.raster.cpu.reach_lanes import (
     OUTLINE_Y,
     complete_outlines,
     reach,
+    spread,
 )
 
 MOST_ROOM = np.iinfo(np.int32).max
@@ -114,34 +115,47 @@ def fill_tiles(order, tiles, spans, n_workers, starts, members):
             and SLOT, which says where in `tiles` this one of its tiles is: by it what tiles say of a Gaussian
             lies together.
     """
-    count = order.shape[0]
-    cursor = np.zeros((n_workers, starts.shape[0] - 1), np.int64)
+    count, n_tiles = order.shape[0], starts.shape[0] - 1
     found = np.empty((count, 3), np.int32)  # near to far: who, and where its tiles begin and end
+    ends = np.zeros(n_workers + 1, np.int64)
     for worker in numba.prange(n_workers):
-        begin, end = count * worker // n_workers, count * (worker + 1) // n_workers
-        for rank in range(begin, end):  # nothing else in this loop: its reads don't wait for each other
+        met = 0
+        for rank in range(count * worker // n_workers, count * (worker + 1) // n_workers):
             v = order[rank]
             found[rank, 0], found[rank, 1], found[rank, 2] = v, spans[v, 0], spans[v, 1]
+            met += spans[v, 1] - spans[v, 0]
+        ends[worker + 1] = met + LANES  # sixteen are written at once
+    for worker in range(n_workers):
+        ends[worker + 1] += ends[worker]
+    # All tiles of all Gaussians, near to far. Most Gaussians have few: a loop over each one's tiles would be
+    # guessed wrong at its end.
+    numbers, dealt = np.empty(ends[-1], np.uint32), np.empty((ends[-1], MEMBER), np.int32)
+    cursor = np.zeros((n_workers, n_tiles), np.uint64)
+    one = np.uint64(1)
+    for worker in numba.prange(n_workers):
+        begin, end = count * worker // n_workers, count * (worker + 1) // n_workers
+        at = ends[worker]
         for rank in range(begin, end):
             fetch_to_read(tiles, np.int64(found[min(rank + AHEAD, end - 1), 1]))
-            for k in range(found[rank, 1], found[rank, 2]):
-                cursor[worker, tiles[k]] += 1
+            first, last = np.int64(found[rank, 1]), np.int64(found[rank, 2])
+            for k in range(first, last, LANES):
+                spread(tiles, k, np.int64(found[rank, 0]), numbers, dealt, at + k - first)
+            at += last - first
+        for k in range(ends[worker], at):
+            cursor[worker, numbers[k]] += one
     total = 0
-    for tile in range(starts.shape[0] - 1):
+    for tile in range(n_tiles):
         starts[tile] = total
         for worker in range(n_workers):
-            here = cursor[worker, tile]
-            cursor[worker, tile] = total
+            here = np.int64(cursor[worker, tile])
+            cursor[worker, tile] = np.uint64(total)
             total += here
     starts[-1] = total
     for worker in numba.prange(n_workers):
-        begin, end = count * worker // n_workers, count * (worker + 1) // n_workers
-        for rank in range(begin, end):
-            fetch_to_read(tiles, np.int64(found[min(rank + AHEAD, end - 1), 1]))
-            for k in range(found[rank, 1], found[rank, 2]):
-                place = cursor[worker, tiles[k]]
-                cursor[worker, tiles[k]] = place + 1
-                members[place, WHO], members[place, SLOT] = found[rank, 0], k
+        for k in range(ends[worker], ends[worker + 1] - LANES):
+            place = cursor[worker, numbers[k]]
+            cursor[worker, numbers[k]] = place + one
+            members[place, WHO], members[place, SLOT] = dealt[k, WHO], dealt[k, SLOT]
 
 
 @numba.njit(cache=True, nogil=True)

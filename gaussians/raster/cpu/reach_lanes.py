@@ -14,7 +14,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from gaussians.raster.cpu.by_gaussian import LOG2E
-from gaussians.raster.cpu.lanes import FLOAT, INTS, LANES, Builder, Lanes, chosen, constant, splat
+from gaussians.raster.cpu.lanes import FLOAT, INT, INT64, INTS, LANES, Builder, Lanes, chosen, constant, splat
 from gaussians.raster.cpu.layout import EXPONENT_MIN, TILE
 from gaussians.raster.cpu.planes import Plane
 
@@ -28,6 +28,7 @@ OUTLINE = 8
 _SLACK = 0.03  # of the exponent of 2
 _ROUNDING = 2.0**-20  # of each term
 _LOG2E = float(LOG2E)
+_HALF = ir.VectorType(INT, LANES // 2)
 
 
 @intrinsic
@@ -105,3 +106,33 @@ def reach(
     whole = types.int64
     four = types.UniTuple(whole, 4)
     return whole(outlines, whole, four, whole, whole, tiles, whole), codegen
+
+
+@intrinsic
+def spread(typingctx: Any, tiles: Any, first: Any, who: Any, numbers: Any, members: Any, at: Any) -> Any:
+    """Copy sixteen of a Gaussian's tiles, with what their lists will say of it.
+
+    Args:
+        tiles int32, first: those from `first` on.
+        who: the Gaussian's place among the visible.
+        numbers int32, at: sixteen are written from `at` on: numbers of tiles.
+        members [.., 2] int32: likewise: WHO, and SLOT.
+    """
+
+    def codegen(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        tiles, numbers, members = (Plane.of(context, builder, signature.args[i], args[i]) for i in (0, 3, 4))
+        at = args[5]
+        numbers.at(at).store(tiles.at(args[1]).load())
+        pair = builder.or_(args[2], builder.shl(args[1], INT64(32)))  # as they lie in memory: WHO is first
+        pairs = ir.VectorType(INT64, LANES // 2)
+        one = builder.insert_element(ir.Constant(pairs, ir.Undefined), pair, INT(0))
+        same = builder.shuffle_vector(one, ir.Constant(pairs, ir.Undefined), ir.Constant(_HALF, [0] * 8))
+        for half in range(2):
+            steps = [(half * LANES // 2 + lane) << 32 for lane in range(LANES // 2)]
+            values = builder.bitcast(builder.add(same, ir.Constant(pairs, steps)), INTS)
+            target = members.at(builder.add(builder.mul(at, INT64(2)), INT64(half * LANES)))
+            target.store(Lanes.of_bits(builder, values))
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(tiles, whole, whole, numbers, members, whole), codegen
