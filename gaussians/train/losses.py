@@ -23,6 +23,8 @@ from gaussians.train import ssim_kernels as kernels
 from gaussians.train.binning_kernels import as_floats
 from gaussians.triton_kernels import triton_kernels
 
+_NO_MASK = np.empty((0, 0), np.float32)
+
 
 class ColorLoss(NamedTuple):
     """A colour loss and what it is made of.
@@ -134,7 +136,7 @@ class Fused(NamedTuple):
 
     Attributes:
         gradient: [H, W, 3] that of the total by the rendered image.
-        distances, similarities: [P, T, H] sums of |rendered - target| and of SSIM, of P patches side by side, by
+        distances, similarities: [P, T, H] sums of |rendered - target| and of SSIM, by patches side by side,
             target and row.
         weights, mixes: [T] of each target.
         all_in_all: numbers of the image that count.
@@ -286,10 +288,10 @@ def _kernel_weights(
     return ((1 - mix) * share).astype(np.float32), (-mix * share).astype(np.float32)
 
 
-def _expanded_mask(mask: Tensor | None, height: int, width: int) -> tuple[np.ndarray | None, int]:
-    """The mask as [H, 3 W] float32, and how many floats of the image count."""
+def _expanded_mask(mask: Tensor | None, height: int, width: int) -> tuple[np.ndarray, int]:
+    """The mask as [H, 3 W] float32, of no rows if there is none, and how many floats of the image count."""
     if mask is None:
-        return None, 3 * height * width
+        return _NO_MASK, 3 * height * width
     counted = _workspace.array("counted", height, width, 3)
     torch.from_numpy(counted).copy_(mask[..., None].expand(-1, -1, 3))
     return counted.reshape(height, 3 * width), 3 * int(mask.sum())

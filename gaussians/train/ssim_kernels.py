@@ -52,19 +52,23 @@ def patch_rows(height: int, across: int, n_workers: int) -> int:
 
 @njit
 def _stride(width):
-    """Floats from row to row in a ring: an odd number of lines, so that rows don't meet in the first cache."""
+    """Floats from row to row: an odd number of lines, so that rows don't meet in the first cache."""
     return (-(-width // 16) | 1) * 16
 
 
 @njit(**OPTIONS)
-def _blur_products(y, left, right, rendered, targets, counted, padded, statistics, row):
-    """Statistics of image row y, from column `left` to `right`, blurred along it; zeros beyond the image.
+def _blur_products(y, patch, images, padded, statistics):
+    """Row y of the ring of statistics [T, 4, _RING, W]; zeros beyond the image.
 
     Args:
+        y: of the image, or above or below it.
+        patch: its top, and the columns of the statistics.
+        images: rendered, targets and counted, as in `color_gradient`.
         padded [4, W + ...]: zeros where products are beyond the image; used up.
-        statistics [T, 4, _RING, W], row: written there.
     """
+    (top, left, right), (rendered, targets, counted) = patch, images
     height, width = rendered.shape
+    row = _ring_row(y, top)
     if y < 0 or y >= height:
         statistics[:, :, row] = _ZERO
         return
@@ -79,89 +83,141 @@ def _blur_products(y, left, right, rendered, targets, counted, padded, statistic
             blur_row(padded[s], statistics[t, s, row, : right - left])
 
 
+@njit
+def _ring_row(y, top):
+    """Where row y is in the rings of a patch that begins with `top`."""
+    return (y - top + 2 * RADIUS) % _RING
+
+
+@njit
+def _window_rows(first, top, stride, rows):
+    """Fill `rows`: where in a plane of a ring those are from which rows from `first` on are blurred."""
+    for k in range(_RING):
+        rows[k] = _ring_row(first - RADIUS + k, top) * stride
+
+
 @njit(**OPTIONS)
-def _sweep(top, bottom, left, right, rendered, targets, counted, by_ssim, by_l1, scratch, gradient, distances, sums):
-    """Loss and gradient of the patch of the image from row `top` to `bottom` and column `left` to `right`."""
+def _compare(
+    first, end, patch, images, by_ssim, statistics, derivatives, slopes, rows, blurred, totals, sums
+):
+    """Slopes of SSIM of rows `first` to `end`, blurred along them: by μ, by q, and by r of each target.
+
+    Args:
+        first, end: at most STRIP rows; some may be beyond the image.
+        patch, images: as in `_sweep`.
+        by_ssim [T]: weights.
+        statistics [T, 4, _RING, W]: with the rows that are needed.
+        derivatives [3, STRIP, W + ...]: zeros where slopes are beyond the image; used up.
+        slopes [2 + T, _RING, W']: the rows are written.
+        rows, blurred, totals: to work in.
+        sums [T, H]: ΣSSIM of rows of the patch.
+    """
+    (top, bottom, left, right), (rendered, _, counted) = patch, images
     height, width = rendered.shape
-    count = targets.shape[0]
-    statistics, slopes, products, derivatives = scratch
-    far_left, far_right = max(0, left - REACH), min(width, right + REACH)
-    span, own, inner = far_right - far_left, right - left, left - far_left
-    at = far_left - left + REACH  # of derivatives
+    far_left, far_right = _far(left, right, width)
+    span, inner = far_right - far_left, left - far_left
+    plane, deep = statistics.shape[2] * statistics.shape[3], derivatives.shape[2]
+    for y in range(first, end):
+        if y < 0 or y >= height:
+            slopes[:, _ring_row(y, top)] = _ZERO
+    _window_rows(first, top, statistics.shape[3], rows)
+    begin, stop = max(first, 0), min(end, height)
+    for t in range(statistics.shape[0]):
+        totals[:] = _ZERO
+        for column in range(0, span, LANES):
+            blur_across(STATISTICS, statistics, STATISTICS * t * plane + column, plane, rows, blurred, 0)
+            for y in range(begin, stop):
+                compare(
+                    t, blurred, y - first, column, span, inner, inner + right - left, by_ssim[t], counted,
+                    y * width + far_left + column, derivatives,
+                    (y - first) * deep + REACH - inner + column, STRIP * deep, totals,
+                )  # fmt: skip
+        for y in range(begin, stop):
+            blur_row(derivatives[2, y - first], slopes[2 + t, _ring_row(y, top), : right - left])
+            if top <= y < bottom:
+                sums[t, y] = totals[y - first].sum()
+    for y in range(begin, stop):
+        for s in range(2):
+            blur_row(derivatives[s, y - first], slopes[s, _ring_row(y, top), : right - left])
+
+
+@njit(**OPTIONS)
+def _write_gradient(first, end, patch, images, by_l1, slopes, rows, blurred, totals, gradient, distances):
+    """The gradient of rows `first` to `end` of a patch, at most STRIP of them, from blurred slopes.
+
+    Args:
+        as in `_compare`; by_l1 [T]: weights. gradient [H, 3 W], distances [T, H]: written.
+    """
+    (top, _, left, right), (rendered, targets, counted) = patch, images
+    height, width = rendered.shape
+    ring = slopes.shape[1] * slopes.shape[2]
+    _window_rows(first, top, slopes.shape[2], rows)
+    for t in range(targets.shape[0]):
+        totals[:] = _ZERO
+        for begin in range(0, right - left, LANES):
+            column = min(begin, right - left - LANES)  # the last ones may repeat some of those before
+            blur_across(1, slopes, (2 + t) * ring + column, ring, rows, blurred, 0)
+            if t == 0:
+                blur_across(2, slopes, column, ring, rows, blurred, STRIP * LANES)
+            for y in range(first, end):
+                place = y * width + left + column
+                add_gradient(
+                    t, blurred, y - first, begin - column, by_l1[t], rendered, targets, counted, place,
+                    t * height * width + place, gradient, totals,
+                )  # fmt: skip
+        for y in range(first, end):
+            distances[t, y] = totals[y - first].sum()
+
+
+@njit
+def _far(left, right, width):
+    """Columns whose slopes reach those from `left` to `right`."""
+    return max(0, left - REACH), min(width, right + REACH)
+
+
+@njit(**OPTIONS)
+def _sweep(patch, images, by_ssim, by_l1, scratch, gradient, distances, sums):
+    """Loss and gradient of a patch of the image.
+
+    Args:
+        patch: its top, bottom, left and right.
+        images: rendered, targets and counted; these and all others as in `color_gradient`.
+        scratch: from `_scratch`.
+    """
+    statistics, slopes, products, derivatives, rows, blurred, totals = scratch
+    top, bottom, left, right = patch
+    far_left, far_right = _far(left, right, gradient.shape[1])
     products[:], derivatives[:] = _ZERO, _ZERO
-    wide, narrow, deep = statistics.shape[3], slopes.shape[2], derivatives.shape[2]
-    plane, ring, block = _RING * wide, _RING * narrow, STRIP * deep
-    lead = 2 * RADIUS - top  # rows of rings count from here
-    rows = np.empty(_RING, np.int64)
-    totals, blurred = np.empty((STRIP, LANES), np.float32), aligned_floats(STATISTICS * STRIP * LANES)
     for strip in range(top - 2 * RADIUS, bottom + 2 * RADIUS, STRIP):
         low = min(strip + STRIP, bottom + 2 * RADIUS)
         for y in range(strip, low):
-            _blur_products(
-                y, far_left, far_right, rendered, targets, counted, products, statistics, (y + lead) % _RING
+            _blur_products(y, (top, far_left, far_right), images, products, statistics)
+        # Each as far down as what it is made of suffices.
+        _compare(
+            max(strip, top) - RADIUS, low - RADIUS, patch, images, by_ssim, statistics, derivatives, slopes,
+            rows, blurred, totals, sums,
+        )  # fmt: skip
+        first, end = max(strip - 2 * RADIUS, top), low - 2 * RADIUS
+        if first < end:
+            _write_gradient(
+                first, end, patch, images, by_l1, slopes, rows, blurred, totals, gradient, distances
             )
 
-        # Slopes of SSIM, blurred along rows, as far down as statistics suffice.
-        first, end = max(strip, top) - RADIUS, low - RADIUS
-        for k in range(_RING):
-            rows[k] = (first - RADIUS + k + lead) % _RING * wide
-        for y in range(max(first, end - STRIP), end):
-            if y < 0 or y >= height:
-                slopes[:, (y + lead) % _RING] = _ZERO
-        begin, stop = max(first, 0), min(end, height)
-        for t in range(count):
-            totals[:] = _ZERO
-            for column in range(0, span, LANES):
-                blur_across(
-                    STATISTICS, statistics, STATISTICS * t * plane + column, plane, rows, blurred, 0
-                )
-                for y in range(begin, stop):
-                    row, place = y - first, (y - first) * deep + at + column
-                    mask = 0 if counted is None else y * width + far_left + column
-                    if t == 0:
-                        compare(
-                            False, blurred, row, column, span, inner, inner + own, by_ssim[t], counted, mask,
-                            derivatives, place, block, totals,
-                        )  # fmt: skip
-                    else:
-                        compare(
-                            True, blurred, row, column, span, inner, inner + own, by_ssim[t], counted, mask,
-                            derivatives, place, block, totals,
-                        )  # fmt: skip
-            for y in range(begin, stop):
-                blur_row(derivatives[2, y - first], slopes[2 + t, (y + lead) % _RING, :own])
-                if top <= y < bottom:
-                    sums[t, y] = totals[y - first].sum()
-        for y in range(begin, stop):
-            for s in range(2):
-                blur_row(derivatives[s, y - first], slopes[s, (y + lead) % _RING, :own])
 
-        # The gradient, as far down as slopes suffice.
-        first, end = max(strip - 2 * RADIUS, top), end - RADIUS
-        for k in range(_RING):
-            rows[k] = (first - RADIUS + k + lead) % _RING * narrow
-        for t in range(count):
-            totals[:] = _ZERO
-            for begin in range(0, own, LANES):
-                column = min(begin, own - LANES)  # the last ones may repeat some of those before
-                blur_across(1, slopes, (2 + t) * ring + column, ring, rows, blurred, 0)
-                if t == 0:
-                    blur_across(2, slopes, column, ring, rows, blurred, STRIP * LANES)
-                for y in range(first, end):
-                    row, place = y - first, y * width + left + column
-                    other = t * height * width + place
-                    if t == 0:
-                        add_gradient(
-                            False, blurred, row, begin - column, by_l1[t], rendered, targets, counted, place,
-                            other, gradient, totals,
-                        )  # fmt: skip
-                    else:
-                        add_gradient(
-                            True, blurred, row, begin - column, by_l1[t], rendered, targets, counted, place,
-                            other, gradient, totals,
-                        )  # fmt: skip
-            for y in range(first, end):
-                distances[t, y] = totals[y - first].sum()
+@njit
+def _scratch(count, columns):
+    """What a worker needs for patches as wide and so many targets: two rings, and room to work in."""
+    wide, narrow = _stride(columns + 2 * REACH), _stride(columns)
+    deep = _stride(columns + 4 * REACH + 2 * SPARE)
+    return (
+        aligned_floats(count * STATISTICS * _RING * wide).reshape((count, STATISTICS, _RING, wide)),
+        aligned_floats((2 + count) * _RING * narrow).reshape((2 + count, _RING, narrow)),
+        np.empty((STATISTICS, columns + 4 * REACH + SPARE), np.float32),
+        np.empty((3, STRIP, deep), np.float32),
+        np.empty(_RING, np.int64),
+        aligned_floats(STATISTICS * STRIP * LANES),
+        np.empty((STRIP, LANES), np.float32),
+    )
 
 
 @njit(**OPTIONS, parallel=True)
@@ -175,7 +231,7 @@ def color_gradient(
         rows, columns: of a patch, see `patch_rows`; results are the same to the bit whatever its rows.
         rendered: [H, 3 W] float32, of NARROWEST floats a row or more.
         targets: [T, H, 3 W] float32 in [0, 1], or uint8.
-        counted: [H, 3 W] float32, 1 where the pixel counts, else 0; or None.
+        counted: [H, 3 W] float32, 1 where the pixel counts, else 0; without rows all count.
         by_ssim, by_l1: [T] float32, weights of each target's ΣSSIM and Σ|x - y| in the loss.
         gradient: [H, 3 W] float32, written.
         distances, sums: [patches side by side, T, H] float32, written: Σ|x - y| and ΣSSIM of each row.
@@ -185,19 +241,14 @@ def color_gradient(
     down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
     counter = np.zeros(1, np.int64)
     for _ in prange(n_workers):
-        wide, narrow = _stride(columns + 2 * REACH), _stride(columns)
-        scratch = (
-            aligned_floats(count * STATISTICS * _RING * wide).reshape((count, STATISTICS, _RING, wide)),
-            aligned_floats((2 + count) * _RING * narrow).reshape((2 + count, _RING, narrow)),
-            np.empty((STATISTICS, columns + 4 * REACH + SPARE), np.float32),
-            np.empty((3, STRIP, _stride(columns + 4 * REACH + 2 * SPARE)), np.float32),
-        )
+        scratch = _scratch(count, columns)
         while True:
-            patch = fetch_add(counter, 1)
-            if patch >= down * across:
+            turn = fetch_add(counter, 1)
+            if turn >= down * across:
                 break
-            top, left = patch // across * rows, patch % across * columns
+            top, left, beside = turn // across * rows, turn % across * columns, turn % across
+            patch = (top, min(top + rows, height), left, min(left + columns, width))
             _sweep(
-                top, min(top + rows, height), left, min(left + columns, width), rendered, targets, counted,
-                by_ssim, by_l1, scratch, gradient, distances[patch % across], sums[patch % across],
+                patch, (rendered, targets, counted), by_ssim, by_l1, scratch, gradient, distances[beside],
+                sums[beside],
             )  # fmt: skip

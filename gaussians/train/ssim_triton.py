@@ -20,17 +20,17 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from gaussians.train import blur_kernels, ssim_kernels
+from gaussians.train import blur_kernels, ssim_lane_kernels
 
 BLOCK = tl.constexpr(256)  # floats of a row that a program takes
 # Else Triton would compile each kernel anew for sizes of 1 and for multiples of 16.
 _SIZES = ("height", "width")
 _TAPS = tl.constexpr(2 * blur_kernels.RADIUS + 1)
 _RADIUS = tl.constexpr(blur_kernels.RADIUS)
-_STATISTICS = tl.constexpr(ssim_kernels.STATISTICS)
+_STATISTICS = tl.constexpr(ssim_lane_kernels.STATISTICS)
 _WINDOW = tl.constexpr(tuple(blur_kernels.gaussian_window().tolist()))
-_C1 = tl.constexpr(float(ssim_kernels.C1))
-_C2 = tl.constexpr(float(ssim_kernels.C2))
+_C1 = tl.constexpr(float(ssim_lane_kernels.C1))
+_C2 = tl.constexpr(float(ssim_lane_kernels.C2))
 
 
 class TritonColorLoss(torch.autograd.Function):
@@ -116,7 +116,7 @@ def _sums_and_gradient(
     height, width, _ = rendered.shape
     blocks = -(-3 * width // BLOCK.value)
     grid, size = (height, blocks), (height, width)
-    planes = rendered.new_empty(len(targets), ssim_kernels.STATISTICS, height, 3 * width)
+    planes = rendered.new_empty(len(targets), ssim_lane_kernels.STATISTICS, height, 3 * width)
     partials = rendered.new_empty(1 + 2 * len(targets), height * blocks)
     blur_statistics[grid](rendered, targets, counted, planes, *size)
     slopes = rendered.new_empty(2 + len(targets), height, 3 * width) if wants_gradient else None

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gaussians.train import ssim_kernels
 from gaussians.train.binning_kernels import as_floats
 from gaussians.train.losses import color_loss, color_losses, plain_color_losses, ssim
 
-SIZES = [(1, 1), (1, 40), (5, 3), (11, 11), (16, 33), (37, 50), (70, 20)]
+SIZES = [(1, 1), (1, 40), (5, 3), (11, 11), (16, 33), (37, 50), (70, 20), (60, 350)]  # the last in patches
 
 
 def images(height: int, width: int, count: int, seed: int = 0) -> list[Tensor]:
@@ -206,6 +207,58 @@ def test_results_do_not_depend_on_the_threads() -> None:
         numba.set_num_threads(count)
         leaf = rendered.clone().requires_grad_()
         loss = color_loss(leaf, target)
+        loss.total.backward()
+        assert leaf.grad is not None
+        outcomes.append((loss.total.item(), leaf.grad))
+    for total, gradient in outcomes[1:]:
+        assert total == outcomes[0][0]
+        assert torch.equal(gradient, outcomes[0][1])
+
+
+@pytest.mark.parametrize("mask_name", ["none", "half"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_results_do_not_depend_on_the_patches_rows(mask_name: str, count: int) -> None:
+    height, width = 75, 40
+    rendered, *targets = images(height, width, count + 1)
+    mask = masks(height, width)[mask_name]
+    counted = np.empty((0, 0), np.float32)
+    if mask is not None:
+        spare = np.ones(3 * height * width + ssim_kernels.BEYOND, np.float32)
+        counted = spare[: 3 * height * width].reshape(height, -1)
+        counted[:] = mask.repeat_interleave(3, dim=1).numpy()
+    stacked = np.stack([target.numpy().reshape(height, -1) for target in targets])
+    weights = np.linspace(-1, 1, count, dtype=np.float32)
+    outcomes = []
+    for rows in (1, 16, 17, 48, height):
+        gradient = np.full((height, 3 * width), np.nan, np.float32)
+        distances, sums = np.full((2, 1, count, height), np.nan, np.float32)
+        ssim_kernels.color_gradient(
+            1, rows, 3 * width, rendered.numpy().reshape(height, -1), stacked, counted, weights, weights,
+            gradient, distances, sums,
+        )  # fmt: skip
+        outcomes.append((gradient, distances, sums))
+    for outcome in outcomes[1:]:
+        for values, first in zip(outcome, outcomes[0], strict=True):
+            np.testing.assert_array_equal(values, first)
+
+
+def test_patches_cover_a_row() -> None:
+    for width in range(6, 1300):
+        columns = ssim_kernels.patch_columns(3 * width)
+        across = -(-3 * width // columns)
+        last = 3 * width - (across - 1) * columns
+        assert columns % 3 == 0
+        assert ssim_kernels.NARROWEST <= last <= columns
+
+
+def test_bytes_are_the_floats_they_stand_for() -> None:
+    rendered, one, other = images(40, 30, 3)
+    photos = [(255 * image).byte() for image in (one, other)]
+    floats = [photo.float().div_(255) for photo in photos]
+    outcomes = []
+    for targets in (photos, floats, [photos[0], floats[1]]):
+        leaf = rendered.clone().requires_grad_()
+        loss = color_losses(leaf, targets, [1.0, 0.5])
         loss.total.backward()
         assert leaf.grad is not None
         outcomes.append((loss.total.item(), leaf.grad))

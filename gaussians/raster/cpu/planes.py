@@ -6,7 +6,7 @@ from typing import Any
 from llvmlite import ir
 
 from gaussians.kernels import fetch_line
-from gaussians.raster.cpu.lanes import FLOATS, INT64, LANES, Builder, Lanes, shuffled
+from gaussians.raster.cpu.lanes import FLOAT, FLOATS, INT64, LANES, Builder, Lanes, shuffled
 
 
 class Plane:
@@ -19,6 +19,12 @@ class Plane:
     def of(cls, context: Any, builder: Builder, array_type: Any, array: ir.Value) -> "Plane":
         """The data of a contiguous float32 NumPy array inside a kernel; int32 are read as bits of floats."""
         return cls(builder, context.make_array(array_type)(context, builder, array).data)
+
+    @property
+    def of_floats(self) -> bool:
+        """Whether it was made of an array of floats."""
+        kind = self.pointer.type  # pyright: ignore[reportAttributeAccessIssue] - every value has one
+        return kind == FLOAT.as_pointer()
 
     def at(self, index: ir.Value | int) -> "Plane":
         """The same memory from `index` floats on."""
