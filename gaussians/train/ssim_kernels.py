@@ -35,7 +35,8 @@ NARROWEST = 18  # floats of a row, at least: a vector's
 BEYOND = LANES  # floats behind a mask that are read, to no effect
 _RING = STRIP + 2 * RADIUS  # rows from which as many can be blurred
 _WIDE = 1024  # floats of a row in a patch, at most: its rings are to stay in a core's cache
-_LOW = 48  # rows of a patch, at least: 20 more are computed for the neighbours' sake
+_LOW = 48  # rows of a patch, if each worker can have two: 20 more are computed for the neighbours' sake
+_LOWEST = 24  # and in any case
 _ZERO = np.float32(0)
 
 
@@ -46,8 +47,12 @@ def patch_columns(width: int) -> int:
 
 
 def patch_rows(height: int, across: int, n_workers: int) -> int:
-    """Rows of a patch, of which `across` lie side by side; the lowest may have fewer."""
-    return max(_LOW, -(-height * across // (2 * n_workers)))
+    """Rows of a patch, of which `across` lie side by side; the lowest may have fewer.
+
+    Two for each worker, so that one whose core is wanted elsewhere holds nobody up; one, if they would be low.
+    """
+    half = -(-height * across // (2 * n_workers))
+    return half if half >= _LOW else max(_LOWEST, -(-height * across // n_workers))
 
 
 @njit
