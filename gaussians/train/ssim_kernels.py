@@ -49,7 +49,7 @@ def patch_columns(width: int) -> int:
 def patch_rows(height: int, across: int, n_workers: int) -> int:
     """Rows of a patch, of which `across` lie side by side; the lowest may have fewer.
 
-    Two for each worker, so that one whose core is wanted elsewhere holds nobody up; one, if they would be low.
+    Two for each worker, so that one whose core is busy holds nobody up; one, if they would be low.
     """
     half = -(-height * across // (2 * n_workers))
     return half if half >= _LOW else max(_LOWEST, -(-height * across // n_workers))
