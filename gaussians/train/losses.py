@@ -110,11 +110,11 @@ def plain_color_losses(
     total = rendered.new_zeros(())
     l1s, dssims = [], []
     for target, weight, mix in zip(targets, weights, mixes, strict=True):
-        difference = (rendered - _as_float(target, rendered.dtype)).abs()
-        if mask is None:
-            l1 = difference.mean()
-        else:
-            l1 = (difference * mask[..., None]).sum() / (3 * mask.sum()).clamp(min=1)
+        photo = _as_float(target, rendered.dtype)
+        # Selected and not multiplied: what lies outside may be NaN.
+        seen = rendered if mask is None else torch.where(mask[..., None], rendered, photo)
+        count = rendered.numel() if mask is None else (3 * mask.sum()).clamp(min=1)
+        l1 = (seen - photo).abs().sum() / count
         dssim = 1 - ssim(rendered, target, mask)
         total = total + weight * ((1 - mix) * l1 + mix * dssim)
         l1s.append(l1.detach())
@@ -173,7 +173,7 @@ class Fused(NamedTuple):
         by_l1, by_ssim = _kernel_weights(tuple(weights), tuple(mixes), count)
         threads, columns = workers(), kernels.patch_columns(3 * width)
         across = -(-3 * width // columns)
-        rows = kernels.patch_rows(height, across, threads)
+        rows = kernels.patch_rows(max(height, 1), across, threads)
         distances, similarities = np.empty((2, across, len(targets), height), np.float32)
         gradient = torch.empty(height, width, 3).numpy()
         kernels.color_gradient(

@@ -23,6 +23,8 @@ computed in both, to the same bits.
 # pyright: reportCallIssue=false
 # (An intrinsic's first parameter is the typing context, which callers in kernels don't pass.)
 
+import functools
+
 import numpy as np
 from numba import njit, prange
 
@@ -34,25 +36,39 @@ from gaussians.train.ssim_lane_kernels import STATISTICS, add_gradient, compare,
 NARROWEST = 18  # floats of a row, at least: a vector's
 BEYOND = LANES  # floats behind a mask that are read, to no effect
 _RING = STRIP + 2 * RADIUS  # rows from which as many can be blurred
-_WIDE = 1024  # floats of a row in a patch, at most: its rings are to stay in a core's cache
-_LOW = 48  # rows of a patch, if each worker can have two: 20 more are computed for the neighbours' sake
-_LOWEST = 24  # and in any case
+_WIDE = 1024  # floats of a row in a patch, about: its rings are to stay in a core's cache
+_LOWEST = 24  # rows of a patch, unless the image has fewer: 20 more are computed for the neighbours' sake
+_WORTH = 1.1  # what two patches a worker may cost, in rows of one
 _ZERO = np.float32(0)
 
 
 def patch_columns(width: int) -> int:
-    """Floats of a row in a patch; the last patch may have a few less."""
+    """Floats of a row in a patch; the last patch may have fewer, but not than NARROWEST."""
     patches = -(-width // _WIDE)
-    return -(-width // (3 * patches)) * 3
+    while True:
+        columns = -(-width // (3 * patches)) * 3
+        if patches == 1 or width - (patches - 1) * columns >= NARROWEST:
+            return columns
+        patches -= 1
 
 
+@functools.lru_cache(maxsize=256)
 def patch_rows(height: int, across: int, n_workers: int) -> int:
     """Rows of a patch, of which `across` lie side by side; the lowest may have fewer.
 
-    Two for each worker, so that one whose core is busy holds nobody up; one, if they would be low.
+    As many as are done soonest. But where it costs little there are two patches or more for each worker, so
+    that one whose core is wanted elsewhere doesn't hold up the others for half of the image.
     """
-    half = -(-height * across // (2 * n_workers))
-    return half if half >= _LOW else max(_LOWEST, -(-height * across // n_workers))
+    least = []  # (rows that one worker goes through, rows of a patch): of few patches, and of enough
+    for fewest in (1, 2 * n_workers):
+        choices = []
+        for down in range(1, max(1, height // _LOWEST) + 1):
+            if down * across >= fewest or down == 1:
+                rows, turns = -(-height // down), -(-down * across // n_workers)
+                choices.append((turns * (rows + 4 * RADIUS), rows))
+        least.append(min(choices))
+    best, enough = least
+    return enough[1] if enough[0] <= _WORTH * best[0] else best[1]
 
 
 @njit
@@ -233,10 +249,12 @@ def color_gradient(
 
     Args:
         n_workers: threads. (Asked for in here, it would keep the kernel from being cached on disk.)
-        rows, columns: of a patch, see `patch_rows`; results are the same to the bit whatever its rows.
+        rows, columns: of a patch, see `patch_rows` and `patch_columns`; results are the same to the bit
+            whatever its rows. The last patch of a row must have 16 columns or more, too.
         rendered: [H, 3 W] float32, of NARROWEST floats a row or more.
         targets: [T, H, 3 W] float32 in [0, 1], or uint8.
-        counted: [H, 3 W] float32, 1 where the pixel counts, else 0; without rows all count.
+        counted: [H, 3 W] float32, 1 where the pixel counts, else 0, and BEYOND floats after it in memory;
+            without rows all count.
         by_ssim, by_l1: [T] float32, weights of each target's ΣSSIM and Σ|x - y| in the loss.
         gradient: [H, 3 W] float32, written.
         distances, sums: [patches side by side, T, H] float32, written: Σ|x - y| and ΣSSIM of each row.

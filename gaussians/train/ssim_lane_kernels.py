@@ -146,8 +146,9 @@ def add_gradient(
                 kept["value"] = (x * 2.0).times_plus(by_q, by_mu) + share
         kept["distance"] = distance
         with builder.if_then(_has_any(context, builder, signature.args[7], args[7])):
-            counts = array(7).at(args[8]).load()
-            kept["value"], kept["distance"] = kept["value"] * counts, kept["distance"] * counts
+            counts = array(7).at(args[8]).load() > 0.0  # what doesn't may be NaN
+            kept["value"] = counts.where(kept["value"], 0.0)
+            kept["distance"] = counts.where(kept["distance"], 0.0)
         out.store(kept["value"])
         total = array(11).at(builder.mul(args[2], INT64(LANES)))
         total.store(total.load() + own.where(kept["distance"], 0.0))

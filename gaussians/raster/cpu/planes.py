@@ -10,14 +10,17 @@ from gaussians.raster.cpu.lanes import FLOAT, FLOATS, INT64, LANES, Builder, Lan
 
 
 class Plane:
-    """Floats in memory, read and written 16 at a time."""
+    """Floats in memory, read and written 16 at a time; or integers, whose scalars are read."""
 
     def __init__(self, builder: Builder, pointer: ir.Value) -> None:
         self.builder, self.pointer = builder, pointer
 
     @classmethod
     def of(cls, context: Any, builder: Builder, array_type: Any, array: ir.Value) -> "Plane":
-        """The data of a contiguous float32 NumPy array inside a kernel; int32 are read as bits of floats."""
+        """The data of a contiguous float32 NumPy array inside a kernel; int32 are read as bits of floats.
+
+        Of other arrays there are scalars alone, in their own type.
+        """
         return cls(builder, context.make_array(array_type)(context, builder, array).data)
 
     @property
@@ -27,12 +30,12 @@ class Plane:
         return kind == FLOAT.as_pointer()
 
     def at(self, index: ir.Value | int) -> "Plane":
-        """The same memory from `index` floats on."""
+        """The same memory from `index` elements on."""
         offset = INT64(index) if isinstance(index, int) else index
         return Plane(self.builder, self.builder.gep(self.pointer, [offset]))
 
     def scalar(self, index: int = 0) -> ir.Value:
-        """One float."""
+        """One element."""
         return self.builder.load(self.at(index).pointer)
 
     def load(self) -> Lanes:

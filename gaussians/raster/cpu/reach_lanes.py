@@ -115,7 +115,7 @@ def spread(typingctx: Any, tiles: Any, first: Any, who: Any, numbers: Any, membe
     Args:
         tiles int32, first: those from `first` on.
         who: the Gaussian's place among the visible.
-        numbers int32, at: sixteen are written from `at` on: numbers of tiles.
+        numbers int32 or uint32, at: sixteen are written from `at` on: numbers of tiles.
         members [.., 2] int32: likewise: WHO, and SLOT.
     """
 
