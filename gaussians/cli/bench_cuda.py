@@ -9,7 +9,8 @@ from torch import Tensor
 from gaussians.cli.peaks import median_ms, waiting
 from gaussians.cli.workload import Workload
 from gaussians.raster import cuda
-from gaussians.train.losses import color_losses, plain_color_losses
+from gaussians.train.losses import color_losses
+from gaussians.train.plain_loss import plain_color_losses
 
 _FIELDS = ("means", "quats", "scales", "opacities", "colors")
 _SSIM_WEIGHT = 0.2

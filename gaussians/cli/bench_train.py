@@ -18,8 +18,8 @@ from gaussians.raster.cpu.functions import Bins
 from gaussians.scene import Scene
 from gaussians.train import direct, renderer
 from gaussians.train.free_space import FreeSpace
+from gaussians.train.fused_loss import Fused
 from gaussians.train.initial import gaussians_from_points
-from gaussians.train.losses import Fused
 from gaussians.train.objective import PhotoObjective
 from gaussians.train.optimisation import Optimisation
 from gaussians.train.parameters import Parameters

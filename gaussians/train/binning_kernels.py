@@ -1,4 +1,4 @@
-"""8-bit images as floats, binned or as they are, on all cores."""
+"""8-bit images, binned, as floats, on all cores."""
 
 import numpy as np
 from numba import njit, prange
@@ -25,12 +25,3 @@ def bin_image(image, factor, out):
                     for c in range(factor):
                         total += image[i * factor + r, j * factor + c, channel]
                 out[i, j, channel] = share * np.float32(total)
-
-
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def as_floats(image, out):
-    """Fill `out` [H, W] float32 in [0, 1] with the bytes of `image` [H, W] uint8; W counts channels, too."""
-    most = np.float32(255)
-    for i in prange(image.shape[0]):
-        for j in range(image.shape[1]):
-            out[i, j] = np.float32(image[i, j]) / most

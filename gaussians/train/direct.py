@@ -20,7 +20,7 @@ from gaussians.raster.cpu.stored import FEWEST, CentreGradients, Drawn, Shot, Sh
 from gaussians.train.adam import BoundAdam
 from gaussians.train.coarse import Cameras
 from gaussians.train.descent_kernels import descend
-from gaussians.train.losses import Fused
+from gaussians.train.fused_loss import Fused
 from gaussians.train.objective import ColorTargets
 from gaussians.train.parameters import Parameters
 from gaussians.train.recipe import Optimise

@@ -10,8 +10,9 @@ from torch import Tensor
 from gaussians.model import Gaussians
 from gaussians.scene.types import View
 from gaussians.train.coarse import binned, binned_mask
-from gaussians.train.losses import ColorLoss, color_losses
+from gaussians.train.losses import color_losses
 from gaussians.train.photos import Photos
+from gaussians.train.plain_loss import ColorLoss
 from gaussians.train.recipe import Optimise
 from gaussians.train.transfer import to_device
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from gaussians.raster import cuda
 from gaussians.train.adam import FusedAdam, count_step, next_factors, step_by
-from gaussians.train.losses import ColorLoss
 from gaussians.train.objective import ColorTargets
 from gaussians.train.parameters import Parameters
+from gaussians.train.plain_loss import ColorLoss
 from gaussians.train.refine import Refinement
 from gaussians.train.shortcut import Outcome
 

@@ -6,8 +6,8 @@ There are two: `Direct` on the CPU, `Recorder` on a GPU. Both do what the long w
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from gaussians.train.losses import ColorLoss
 from gaussians.train.objective import ColorTargets
+from gaussians.train.plain_loss import ColorLoss
 
 LOOKS_EVERY = 100
 """At least every so many steps one looks for NaN in the Gaussians."""

@@ -10,9 +10,9 @@ import torch
 from gaussians.model import Gaussians
 from gaussians.train import optimisation, recorded
 from gaussians.train import recording as recording_of_a_step
-from gaussians.train.losses import ColorLoss
 from gaussians.train.objective import ColorTargets
 from gaussians.train.optimisation import Optimisation
+from gaussians.train.plain_loss import ColorLoss
 from gaussians.train.recipe import Coarse, Densify, Optimise
 from gaussians.train.recorded import Recorder
 from gaussians.train.variation import StepStats

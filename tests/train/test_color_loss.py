@@ -6,36 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gaussians.train import ssim_kernels
-from gaussians.train.binning_kernels import as_floats
-from gaussians.train.losses import color_loss, color_losses, plain_color_losses, ssim
+from gaussians.train.losses import color_loss, color_losses
+from gaussians.train.plain_loss import plain_color_losses, ssim
+from tests.train.loss_images import images, masks
 
 SIZES = [(1, 1), (1, 40), (5, 3), (11, 11), (16, 33), (37, 50), (70, 20), (60, 350)]  # the last in patches
-
-
-def images(height: int, width: int, count: int, seed: int = 0) -> list[Tensor]:
-    """Smooth images with some noise and some flat parts, so that SSIM spans its range."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width] / 12.0
-    out = []
-    for index in range(count):
-        waves = [0.5 + 0.4 * np.sin((index + c + 1) * x + c) * np.cos(y - index) for c in range(3)]
-        image = np.stack(waves, axis=-1) + 0.05 * rng.standard_normal((height, width, 3))
-        image[: height // 3, : width // 2] = 0.2 * (index + 1)
-        out.append(torch.tensor(image.clip(0, 1), dtype=torch.float32))
-    return out
-
-
-def masks(height: int, width: int) -> dict[str, Tensor | None]:
-    generator = torch.Generator().manual_seed(3)
-    one = torch.zeros(height, width, dtype=torch.bool)
-    one[height // 2, width // 2] = True
-    return {
-        "none": None,
-        "half": torch.rand(height, width, generator=generator) < 0.5,
-        "all": torch.ones(height, width, dtype=torch.bool),
-        "one": one,
-    }
 
 
 def brute_force_ssim(x: np.ndarray, y: np.ndarray) -> float:
@@ -215,57 +190,6 @@ def test_results_do_not_depend_on_the_threads() -> None:
         assert torch.equal(gradient, outcomes[0][1])
 
 
-@pytest.mark.parametrize("mask_name", ["none", "half"])
-@pytest.mark.parametrize("count", [1, 2])
-def test_results_do_not_depend_on_the_patches(mask_name: str, count: int) -> None:
-    height, width = 75, 40
-    rendered, *targets = images(height, width, count + 1)
-    mask = masks(height, width)[mask_name]
-    counted = np.empty((0, 0), np.float32)
-    if mask is not None:
-        spare = np.ones(3 * height * width + ssim_kernels.BEYOND, np.float32)
-        counted = spare[: 3 * height * width].reshape(height, -1)
-        counted[:] = mask.repeat_interleave(3, dim=1).numpy()
-    stacked = np.stack([target.numpy().reshape(height, -1) for target in targets])
-    weights = np.linspace(-1, 1, count, dtype=np.float32)
-    outcomes = []
-    for rows, columns in [(1, 120), (16, 120), (17, 60), (48, 102), (height, 120), (height, 60)]:
-        gradient = np.full((height, 3 * width), np.nan, np.float32)
-        distances, sums = np.full((2, -(-120 // columns), count, height), np.nan, np.float32)
-        ssim_kernels.color_gradient(
-            2, rows, columns, rendered.numpy().reshape(height, -1), stacked, counted, weights, weights,
-            gradient, distances, sums,
-        )  # fmt: skip
-        outcomes.append((gradient, distances.sum(axis=0), sums.sum(axis=0)))
-    for outcome in outcomes[1:]:
-        np.testing.assert_array_equal(outcome[0], outcomes[0][0])
-        for values, first in zip(outcome[1:], outcomes[0][1:], strict=True):
-            np.testing.assert_allclose(values, first, rtol=2e-6, atol=1e-5)  # added up in another order
-
-
-def test_patches_cover_a_row() -> None:
-    for width in [*range(6, 1300), *range(115_200, 115_300), 399_999]:
-        columns = ssim_kernels.patch_columns(3 * width)
-        across = -(-3 * width // columns)
-        last = 3 * width - (across - 1) * columns
-        assert columns % 3 == 0
-        assert ssim_kernels.NARROWEST <= last <= columns
-
-
-@pytest.mark.parametrize(
-    ("height", "across", "workers", "rows"),
-    [
-        (476, 1, 2, 119),  # two for each
-        (119, 1, 2, 60),  # one, as two would cost a quarter more
-        (1080, 6, 5, 216),  # as many as the workers divide
-        (951, 2, 16, 119),
-        (10, 1, 64, 10),
-    ],
-)
-def test_patches_are_dealt_evenly(height: int, across: int, workers: int, rows: int) -> None:
-    assert ssim_kernels.patch_rows(height, across, workers) == rows
-
-
 def test_bytes_are_the_floats_they_stand_for() -> None:
     rendered, one, other = images(40, 30, 3)
     photos = [(255 * image).byte() for image in (one, other)]
@@ -319,10 +243,3 @@ def test_cuda_agrees_with_the_kernels() -> None:
     assert on_gpu.grad is not None
     assert gpu.total.item() == pytest.approx(cpu.total.item(), abs=1e-5)
     assert (on_gpu.grad.cpu() - on_cpu.grad).abs().max() <= 1e-3 * on_cpu.grad.abs().max()
-
-
-def test_bytes_become_the_floats_that_pytorch_makes_of_them() -> None:
-    image = torch.arange(256, dtype=torch.uint8).reshape(2, 128)
-    out = np.empty((2, 128), np.float32)
-    as_floats(image.numpy(), out)
-    assert torch.equal(torch.from_numpy(out), image.float().div_(255))

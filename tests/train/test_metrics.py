@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gaussians.train import metrics
-from gaussians.train.losses import ssim as plain_ssim
+from gaussians.train.plain_loss import ssim as plain_ssim
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gaussians.train.losses import _fused_loss, color_losses, plain_color_losses
+from gaussians.train.losses import _fused_loss, color_losses
+from gaussians.train.plain_loss import plain_color_losses
 from gaussians.train.pull import pull
 from gaussians.train.transfer import to_device
 from tests.on_triton import CUDA, PROJECT, compiled, interpreted, on_a_gpu
