@@ -5,6 +5,8 @@ The command line prints the message without a traceback and ends with exit code 
 
 import errno
 
+_OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "out of memory")
+
 
 class DistilleryError(Exception):
     """Something the user can mend."""
@@ -47,8 +49,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     # PyTorch's error is told by its name, as to import it would load it before --help; its CPU allocator
-    # has no type of its own.
+    # has no type of its own, nor have CUDA's and Triton's complaints of a GPU that is full.
     named = type(error).__name__ == "OutOfMemoryError"
-    return isinstance(error, RuntimeError) and (
-        named or "can't allocate memory" in str(error) or "Cannot allocate memory" in str(error)
-    )
+    return isinstance(error, RuntimeError) and (named or any(words in str(error) for words in _OUT_OF_MEMORY))

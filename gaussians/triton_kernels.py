@@ -22,7 +22,8 @@ def triton_kernels(name: str, device: torch.device, lacking: str) -> ModuleType 
         return None
     try:
         kernels = importlib.import_module(name)
-        kernels.probe(device)
+        with torch.enable_grad():  # whoever renders first may want none, and this is kept for all
+            kernels.probe(device)
     except ImportError:
         return None
     except Exception as error:  # whatever compilers and drivers raise, the way out is the same

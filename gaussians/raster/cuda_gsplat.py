@@ -3,13 +3,18 @@
 It is imported, and at its first use compiled, only when the CUDA backend is asked to render.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import filelock
+import platformdirs
 import torch
 
 from gaussians.errors import BackendUnavailableError
@@ -67,7 +72,8 @@ def _load() -> ModuleType:
         raise BackendUnavailableError(f"cuda: {reason}; available: cpu")
     gsplat = importlib.import_module("gsplat")
     try:
-        kernels = importlib.import_module("gsplat.cuda._backend")._C
+        with _alone():
+            kernels = importlib.import_module("gsplat.cuda._backend")._C
     except Exception as error:  # whatever compilers and loaders raise, the way out is the same
         cause = str(error).strip().splitlines() or [type(error).__name__]
         raise BackendUnavailableError(
@@ -77,3 +83,17 @@ def _load() -> ModuleType:
     if kernels is None:
         raise BackendUnavailableError("cuda: gsplat found no CUDA toolkit to compile with; available: cpu")
     return gsplat
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Within: no other of our processes loads gsplat's kernels, one of several ranks, say.
+
+    Who doesn't find them compiled clears the folder, in which another compiler may be at work.
+    """
+    folder = Path(platformdirs.user_cache_dir("splat-distillery"))
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, NotImplementedError):  # where nothing can be locked, as ever
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(filelock.FileLock(folder / "gsplat.lock"))
+        yield

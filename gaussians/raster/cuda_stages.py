@@ -248,11 +248,21 @@ def _gsplats_colors(
     from gsplat import spherical_harmonics
 
     whole = colors if isinstance(colors, Tensor) else torch.cat(colors, dim=1)
-    # Not torch.linalg.inv, which looks whether it has failed, and so waits for the GPU.
-    centres = torch.linalg.inv_ex(viewmats)[0][:, None, :3, 3]
+    centres = _centres(viewmats)[:, None]
     seen = (radii > 0).all(dim=-1)
     spread = whole.expand(len(viewmats), -1, -1, -1)
     return (spherical_harmonics(degree, means - centres, spread, masks=seen) + 0.5).clamp_min(0)
+
+
+def _centres(viewmats: Tensor) -> Tensor:
+    """[C, 3] where cameras [C, 4, 4] are, -A⁻¹ t, by the cofactors of A, whatever A is.
+
+    Not by torch.linalg, whose inverse waits for the GPU, or can't be recorded in a CUDA graph.
+    """
+    rows, shifts = viewmats[:, :3, :3], viewmats[:, :3, 3:]
+    cofactors = torch.linalg.cross(rows.roll(-1, dims=1), rows.roll(-2, dims=1))
+    determinants = (rows[:, 0] * cofactors[:, 0]).sum(dim=-1, keepdim=True)
+    return -(shifts * cofactors).sum(dim=1) / determinants
 
 
 @functools.cache

@@ -84,7 +84,7 @@ def behind_the_window() -> None:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes in use: of the GPU by this process, or of main memory by this process (its peak off Linux)."""
+    """Bytes this process uses: of the GPU, the most in this stage; or of main memory (off Linux its peak)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if Path("/proc/self/statm").exists():

@@ -87,7 +87,7 @@ def adam(
     block = tl.program_id(0)
     first = 0  # block of the parameter at hand
     for i in tl.static_range(len(values)):  # pyright: ignore[reportGeneralTypeIssues] - Triton unrolls it
-        blocks = tl.cdiv(rows * widths[i], BLOCK)
+        blocks = tl.cdiv(rows.to(tl.int64) * widths[i], BLOCK)  # 32 bits end at 47 million Gaussians
         if (block >= first) & (block < first + blocks):
             at = (block - first).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
             moves = at < rows.to(tl.int64) * widths[i]

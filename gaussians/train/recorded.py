@@ -7,7 +7,7 @@ warning, where recording fails.
 
 The numbers are those of steps that are not recorded, but for one case: a recording has room for half as many
 intersections again as the views had that were counted before. What needs more lacks its farthest Gaussians;
-that is noticed when the loss is next logged, and the step recorded anew with more room.
+that is noticed when the loss is next logged, or NaN looked for, and the step recorded anew with more room.
 """
 
 import warnings
@@ -73,7 +73,10 @@ class Recorder:
             self._held, self._since = self._parameters.held(), step
             for known in (self._recordings, self._met, self._refused):
                 known.clear()
-        return self._works and step - self._since >= PATIENCE and (step + 1) % LOOKS_EVERY != 0
+        looks = (step + 1) % LOOKS_EVERY == 0
+        if looks:
+            self.check()  # a step that looks for NaN waits for the GPU anyway
+        return self._works and step - self._since >= PATIENCE and not looks
 
     def step(
         self, step: int, sight: Sight, targets: ColorTargets, rates: Mapping[str, float], logs: bool

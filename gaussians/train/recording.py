@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gaussians.raster import cuda
 from gaussians.train.adam import FusedAdam, count_step, next_factors, step_by
+from gaussians.train.capture import capturing
 from gaussians.train.objective import ColorTargets
 from gaussians.train.parameters import Parameters
 from gaussians.train.plain_loss import ColorLoss
@@ -111,11 +112,8 @@ class Recording:
                 graph = torch.cuda.CUDAGraph()
                 before = None if self._before is None else self._before._graph
                 pool = torch.cuda.graph_pool_handle() if before is None else before.pool()
-                graph.capture_begin(pool, capture_error_mode="thread_local")
-                try:
+                with capturing(graph, pool, self._factors.device):
                     outcome = self._step()
-                finally:
-                    graph.capture_end()
                 self._graph, self._outcome, self._before = graph, outcome, None
         current.wait_stream(self._stream)
         if self._graph is not None:

@@ -47,11 +47,13 @@ def _box(mean2d: Any, depth: float, conic: Any, opacity: float, size: tuple[int,
 
 def projection_ewa_3dgs_fused_fwd(
     means: Tensor, covars: None, quats: Tensor, scales: Tensor, opacities: Tensor, viewmats: Tensor,
-    Ks: Tensor, width: int, height: int, eps2d: float, near: float, far: float, radius_clip: float, *_: Any,
-) -> tuple[Tensor, ...]:  # fmt: skip
+    Ks: Tensor, width: int, height: int, eps2d: float, near: float, far: float, radius_clip: float,
+    compensates: bool, model: Any,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:  # fmt: skip
     assert covars is None
     assert radius_clip == 0
-    _check_contiguous(means, quats, scales, opacities, viewmats, Ks)
+    assert (compensates, model) == (False, PINHOLE)
+    _check(torch.float32, means, quats, scales, opacities, viewmats, Ks)
     means2d, depths, conics = _project(means, quats, scales, viewmats, Ks, width, height, eps2d)
     radii = torch.zeros(*depths.shape, 2, dtype=torch.int32)
     for index in np.ndindex(*depths.shape):
@@ -63,7 +65,7 @@ def projection_ewa_3dgs_fused_fwd(
     for garbage in (means2d, depths, conics):
         garbage[culled] = math.nan
     means2d, depths, conics = (tensor.contiguous() for tensor in (means2d, depths, conics))
-    return radii, means2d, depths, conics, torch.zeros(0)
+    return radii, means2d, depths, conics, None
 
 
 def projection_ewa_3dgs_fused_bwd(
@@ -71,7 +73,8 @@ def projection_ewa_3dgs_fused_bwd(
     width: int, height: int, eps2d: float, model: Any, radii: Tensor, conics: Tensor, compensations: None,
     v_means2d: Tensor, v_depths: Tensor, v_conics: Tensor, v_compensations: None, viewmats_grad: bool,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
-    _check_contiguous(v_means2d, v_depths, v_conics)
+    _check(torch.float32, means, quats, scales, viewmats, Ks, conics, v_means2d, v_depths, v_conics)
+    _check(torch.int32, radii)
     visible = (radii > 0).all(dim=-1)
     with torch.enable_grad():
         leaves = [tensor.detach().requires_grad_() for tensor in (means, quats, scales)]
@@ -85,12 +88,12 @@ def projection_ewa_3dgs_fused_bwd(
     return v_mean, None, v_quat, v_scale, None
 
 
-def projection_ewa_3dgs_packed_fwd(means: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    radii, means2d, depths, conics, _ = projection_ewa_3dgs_fused_fwd(means, *arguments)
-    visible = (radii > 0).all(dim=-1)
+def projection_ewa_3dgs_packed_fwd(means: Tensor, *arguments: Any) -> tuple[Tensor | None, ...]:
+    *whole, _ = projection_ewa_3dgs_fused_fwd(means, *arguments)
+    visible = (whole[0] > 0).all(dim=-1)
     cameras, gaussians = torch.where(visible)
-    packed = [values[visible] for values in (radii, means2d, depths, conics)]
-    return torch.zeros(0), torch.zeros_like(cameras), cameras, gaussians, *packed, torch.zeros(0)
+    packed = [values[visible] for values in whole]
+    return torch.zeros(0), torch.zeros_like(cameras), cameras, gaussians, *packed, None
 
 
 def projection_ewa_3dgs_packed_bwd(
@@ -110,13 +113,16 @@ def projection_ewa_3dgs_packed_bwd(
 
 
 def spherical_harmonics_fwd(degree: int, dirs: Tensor, coeffs: Tensor, masks: Tensor) -> Tensor:
-    _check_contiguous(dirs, coeffs, masks)
+    _check(torch.float32, dirs, coeffs)
+    _check(torch.bool, masks)
     return torch.where(masks[..., None], _spherical_harmonics(degree, dirs, coeffs), math.nan)
 
 
 def spherical_harmonics_bwd(
     bases: int, degree: int, dirs: Tensor, coeffs: Tensor, masks: Tensor, v_colors: Tensor, v_dirs_too: bool
 ) -> tuple[Tensor, Tensor | None]:
+    _check(torch.float32, dirs, coeffs, v_colors)
+    _check(torch.bool, masks)
     with torch.enable_grad():
         leaves = [tensor.detach().requires_grad_() for tensor in (dirs, coeffs)]
         colors = _spherical_harmonics(degree, *leaves)
@@ -128,7 +134,8 @@ def intersect_tile(
     means2d: Tensor, radii: Tensor, depths: Tensor, image_ids: Tensor | None, gaussian_ids: Tensor | None,
     images: int, size: int, tile_width: int, tile_height: int, sort: bool, segmented: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    _check_contiguous(means2d, radii, depths)
+    _check(torch.float32, means2d, depths)
+    _check(torch.int32, radii)
     n = means2d.shape[-2]
     found = []
     for flat, (centre, radius) in enumerate(
@@ -154,6 +161,7 @@ def intersect_tile(
 
 
 def intersect_offset(isect_ids: Tensor, images: int, tile_width: int, tile_height: int) -> Tensor:
+    _check(torch.int64, isect_ids)
     offsets = torch.searchsorted(isect_ids, torch.arange(images * tile_height * tile_width))
     return offsets.to(torch.int32).reshape(images, tile_height, tile_width)
 
@@ -193,7 +201,7 @@ def _drawn(arrays: Any, ids: Any, positions: range, i: int, j: int) -> tuple[lis
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:
-    _check_contiguous(*tensors)
+    _check(torch.float32, *tensors)
     widths = (2, 3, 1, tensors[-1].shape[-1])
     return [t.detach().numpy().reshape(-1, w) for t, w in zip(tensors, widths, strict=False)]
 
@@ -202,7 +210,7 @@ def rasterize_to_pixels_3dgs_fwd(
     means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor | None,
     masks: Tensor | None, width: int, height: int, size: int, offsets: Tensor, flatten_ids: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    _check_masks(masks, offsets, height, size)
+    _check_tiles(backgrounds, masks, offsets, flatten_ids, height, size)
     *arrays, values = _arrays(means2d, conics, opacities, colors)
     arrays[2] = arrays[2][:, 0]
     images, ids = offsets.shape[0], flatten_ids.numpy()
@@ -229,8 +237,9 @@ def rasterize_to_pixels_3dgs_bwd(
     masks: Tensor | None, width: int, height: int, size: int, offsets: Tensor, flatten_ids: Tensor,
     alphas: Tensor, last: Tensor, v_render: Tensor, v_alphas: Tensor, absgrad: bool,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
-    _check_masks(masks, offsets, height, size)
-    _check_contiguous(v_render, v_alphas)
+    _check_tiles(backgrounds, masks, offsets, flatten_ids, height, size)
+    _check(torch.float32, alphas, v_render, v_alphas)
+    _check(torch.int32, last)
     *arrays, values = _arrays(means2d, conics, opacities, colors)
     arrays[2] = arrays[2][:, 0]
     ids = flatten_ids.numpy()
@@ -273,7 +282,8 @@ def rasterize_to_indices_3dgs(
     assert first == 0
     assert 2**20 < last < 2**32
     assert bool((transmittances == 1).all())
-    _check_contiguous(transmittances, offsets, flatten_ids)
+    _check(torch.float32, transmittances)
+    _check(torch.int32, offsets, flatten_ids)
     arrays = _arrays(means2d, conics, opacities)
     arrays[2] = arrays[2][:, 0]
     pairs = [
@@ -285,13 +295,25 @@ def rasterize_to_indices_3dgs(
     return torch.tensor(gaussians, dtype=torch.int64), torch.tensor(pixels, dtype=torch.int64)
 
 
-def _check_masks(masks: Tensor | None, offsets: Tensor, height: int, size: int) -> None:
+def _check_tiles(
+    backgrounds: Tensor | None, masks: Tensor | None, offsets: Tensor, flatten_ids: Tensor,
+    height: int, size: int,
+) -> None:  # fmt: skip
     """Only tiles below the image may be left out; where there are such, they must be."""
+    _check(torch.int32, offsets, flatten_ids)
+    if backgrounds is not None:
+        _check(torch.float32, backgrounds)
     rows = torch.arange(offsets.shape[-2])[None, :, None].expand(offsets.shape)
     inside = rows * size < height
-    assert bool(inside.all()) if masks is None else torch.equal(masks, inside)
+    if masks is None:
+        assert bool(inside.all())
+    else:
+        _check(torch.bool, masks)
+        assert torch.equal(masks, inside)
 
 
-def _check_contiguous(*tensors: Tensor) -> None:
+def _check(dtype: torch.dtype, *tensors: Tensor) -> None:
+    """What gsplat's CHECK_INPUT, and the types of its kernels' pointers, ask of tensors."""
     for tensor in tensors:
+        assert tensor.dtype == dtype
         assert tensor.is_contiguous()

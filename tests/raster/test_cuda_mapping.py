@@ -1,15 +1,19 @@
 """The CUDA backend without a GPU: gsplat's own Python over stand-in kernels, and refusals."""
 
+import importlib
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import filelock
+import platformdirs
 import pytest
 import torch
 
 from gaussians.errors import BackendUnavailableError, SplatError
-from gaussians.raster import blend_weights, cuda, cuda_gsplat, rasterize, removal_effects
+from gaussians.raster import blend_weights, cuda, cuda_gsplat, cuda_stages, rasterize, removal_effects
 
 from . import stand_in_kernels
 from .compare import comparable_pixels, differentiate, relative_error
@@ -186,7 +190,7 @@ def test_nan_with_no_gaussians_is_told_too() -> None:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A machine with a GPU and nothing to compile with, to take away from."""
     from torch.utils import cpp_extension
 
@@ -194,6 +198,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(cpp_extension, "CUDA_HOME", "/toolkit")
     monkeypatch.setattr(cpp_extension, "is_ninja_available", lambda: True)
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
     cuda_gsplat._load.cache_clear()
     yield cpp_extension
     cuda_gsplat._load.cache_clear()
@@ -242,6 +247,45 @@ def test_refusal_of_tensors_on_the_cpu(machine: Any, monkeypatch: pytest.MonkeyP
     vars(backend)["_C"] = stand_in_kernels
     monkeypatch.setitem(sys.modules, backend.__name__, backend)
     assert "the Gaussians are on the cpu" in refusal()
+
+
+def test_only_one_process_at_a_time_compiles(
+    machine: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    beside = filelock.FileLock(tmp_path / "splat-distillery" / "gsplat.lock", timeout=0)
+    import_module, met = importlib.import_module, []
+
+    def watched(name: str) -> Any:
+        if name == "gsplat.cuda._backend":
+            with pytest.raises(filelock.Timeout):
+                beside.acquire()
+            met.append(name)
+            return ModuleType(name, "of an interrupted compilation, without _C")
+        return import_module(name)
+
+    monkeypatch.setattr(importlib, "import_module", watched)
+    assert "do not compile or load" in refusal()
+    assert met
+    with beside:
+        assert beside.is_locked, "it was let go of"
+
+
+def test_where_nothing_can_be_locked_it_compiles_all_the_same(
+    machine: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "splat-distillery").write_text("a file where the folder would be")
+    backend = ModuleType("gsplat.cuda._backend")
+    vars(backend)["_C"] = stand_in_kernels
+    monkeypatch.setitem(sys.modules, backend.__name__, backend)
+    assert "the Gaussians are on the cpu" in refusal()
+
+
+@pytest.mark.parametrize("zoom", [1.0, 2.5])
+def test_where_cameras_are_is_found_without_an_inverse(zoom: float) -> None:
+    turns, _ = torch.linalg.qr(torch.randn(4, 3, 3, dtype=torch.float64))
+    viewmats = torch.eye(4, dtype=torch.float64).repeat(4, 1, 1)
+    viewmats[:, :3] = torch.cat([zoom * turns, torch.randn(4, 3, 1, dtype=torch.float64)], dim=2)
+    assert torch.allclose(cuda_stages._centres(viewmats), viewmats.inverse()[:, :3, 3])
 
 
 @pytest.mark.cuda

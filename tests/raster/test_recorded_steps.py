@@ -112,6 +112,20 @@ def test_what_outgrows_its_room_is_recorded_anew(
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_a_room_is_looked_at_though_no_logged_step_is_recorded(
+    few_steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seldom = dataclasses.replace(RECIPE, sh_degree=0, log_every=5)  # as often as NaN is looked for
+    training = recording(started(18, 20, seldom))
+    recorder = recorder_of(training)
+    rooms = iter([3, 4000])
+    monkeypatch.setattr(recorder, "_room", lambda kind, binning: next(rooms))
+    list(training.steps(18))
+    assert recorder._margin == 1.5**2
+    assert [recording._room for recording in recorder._recordings.values()] == [4000]
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_where_it_fails_steps_are_taken_as_ever(
     few_steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from gaussians.raster import cuda_stages
 from gaussians.raster.reference_projection import view_colors
+from gaussians.triton_kernels import triton_kernels
 from tests.on_triton import CUDA, compiled, interpreted, on_a_gpu
 from tests.raster.interpreted_harmonics import CASES, Case, outcome
 
@@ -75,6 +77,19 @@ def test_without_triton_gsplats_kernels_serve(monkeypatch: pytest.MonkeyPatch) -
         sys.modules, "gaussians.raster.harmonics_triton", None
     )  # as where it can't be imported
     assert cuda_stages._harmonics.__wrapped__(CUDA) is None
+
+
+def test_whether_triton_works_does_not_depend_on_who_asks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = ModuleType("kernels_that_want_gradients")
+
+    def probe(device: torch.device) -> None:
+        leaf = torch.zeros(1, requires_grad=True)
+        torch.autograd.grad(2 * leaf, leaf)
+
+    vars(kernels)["probe"] = probe
+    monkeypatch.setitem(sys.modules, kernels.__name__, kernels)
+    with torch.no_grad():
+        assert triton_kernels(kernels.__name__, CUDA, "slower") is kernels
 
 
 class TestOnAGpu:

@@ -128,6 +128,7 @@ def test_training_may_change_what_is_still_to_be_looked_at():
     before = torch.cuda.current_stream(GPU)
     try:
         aside.go_first(GPU)
+        torch.empty_like(wanted, pin_memory=True)  # to pin the first memory waits for the GPU
         with Aside(GPU).rendering(gaussians) as sitting:
             torch.cuda._sleep(200_000_000)  # cycles: a tenth of a second, of this stream
             arriving = sitting.arriving(sitting.sheltered(gaussians).means)

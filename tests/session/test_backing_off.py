@@ -153,6 +153,18 @@ def test_a_real_failure_to_allocate_is_recognised(make: Callable[[], object]):
     assert is_out_of_memory(caught.value)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+        "Triton Error [CUDA]: out of memory",
+    ],
+)
+def test_a_full_gpu_is_recognised_by_whatever_tells(words: str):
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
 def test_what_is_available_is_less_than_all_there_is():
     free = available_memory(torch.device("cpu"))
     assert free is None or 0 < free < 1 << 50
