@@ -24,7 +24,6 @@ from gaussians.session.messages.frame import ELLIPSOIDS, IMAGE, Frame
 from gaussians.session.messages.reports import (
     EllipsoidsUnavailable,
     Failed,
-    NotStarted,
     QuitFailed,
     RunStateChanged,
     SceneOpened,
@@ -103,7 +102,7 @@ class Studio:
             if chosen is None:
                 self.state.failures.append(Failed(self.form.error, "Mend this option in the Recipe tab."))
                 return
-            directory = (self._directory or free_directory(opened.name)).expanduser().resolve()
+            directory = self._new_directory(opened.name)
             recipe = chosen
         self.past = None
         self.state.started(directory, recipe)
@@ -124,9 +123,6 @@ class Studio:
             elif isinstance(report, RunStateChanged) and report.state == "training" and self.state.run:
                 self._directory = None  # it was for the first run
                 self.settings.opened(self.state.run[0])
-            elif isinstance(report, NotStarted) and self._directory is not None:
-                if is_there(self._directory / RECIPE_FILE):
-                    self._directory = None  # it holds another run, and there is no way to name one here
             elif isinstance(report, QuitFailed):
                 self._leaving = None
             elif isinstance(report, EllipsoidsUnavailable):
@@ -256,6 +252,13 @@ class Studio:
         if self.state.lost and not self.state.failures:
             self.state.failures.append(self.state.loss)
         return self.state.lost
+
+    def _new_directory(self, name: str) -> Path:
+        """Where a new run on what is called so goes: where it was asked for, unless a run is there."""
+        asked = None if self._directory is None else self._directory.expanduser().resolve()
+        if asked is not None and not is_there(asked / RECIPE_FILE):
+            return asked
+        return free_directory(name).expanduser().resolve()
 
     def _opened(self, opened: SceneOpened) -> None:
         self.frames.clear()

@@ -45,11 +45,14 @@ def run(arguments: list[str], window: OpenWindow | None = None) -> int:
     commands = "\n".join(f"  {name:8} {what}" for name, what in COMMANDS.items())
     flags: StudioFlags = parse(StudioFlags, arguments, "", DESCRIPTION + commands)
     path, directory = flags.scene, flags.run
-    if directory is not None and RunDirectory(directory).exists and path is None:
+    run_there = directory is not None and RunDirectory(directory).exists
+    if run_there and path is None:
         path = directory
     if window is not None:
         if path is not None and not path.exists():
             raise SceneError(f"{path}: no such file or folder; give a scene, a run or a splat file")
+        if run_there and path is not None and directory is not None:
+            path = _run_of(path, directory)
         return window(replace(flags, scene=path))
     device = None if flags.device == "auto" else flags.device
     print("no display: distilling headless; see README.md for all commands", file=sys.stderr)
@@ -58,3 +61,15 @@ def run(arguments: list[str], window: OpenWindow | None = None) -> int:
             raise RunError(f"{path}: is a run already, so what is --run {directory} for? Give one of them")
         return distill(Flags(out=path, resume=True, device=device))
     return distill(Flags(scene=path, out=directory, resume=directory is not None, device=device))
+
+
+def _run_of(path: Path, directory: Path) -> Path:
+    """The run in this directory, if it is of what is at the path. Raises RunError if it isn't."""
+    if directory.resolve() == path.resolve():
+        return directory
+    scene = RunDirectory(directory).load().scene
+    if path.resolve() != scene:
+        raise RunError(
+            f"{directory}: holds a run on {scene}; leave {path} out to go on with it, or give another --run"
+        )
+    return directory

@@ -65,17 +65,19 @@ def test_a_start_that_comes_to_nothing_leaves_all_as_it_was(worker: FakeWorker, 
     assert studio.state.run == (tmp_path / "asked", recipe("preview")), "it has begun"
 
 
-def test_a_folder_asked_for_that_holds_another_run_is_asked_for_once(
-    worker: FakeWorker, tmp_path: Path
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_new_run_does_not_go_where_there_is_one(
+    worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_open: bool
 ) -> None:
-    studio = Studio(worker, tmp_path, tmp_path / "studio.json")
-    hear(studio, worker, scene())
-    (tmp_path / "recipe.json").write_text("{}")
-    studio.start()
-    assert worker.sent[-1].directory == tmp_path  # pyright: ignore[reportAttributeAccessIssue] - a Start
-    hear(studio, worker, RunStateChanged("idle"), NotStarted())
-    studio.start()
-    assert worker.sent[-1].directory != tmp_path  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.chdir(tmp_path)
+    studio = Studio(worker, tmp_path / "asked", tmp_path / "studio.json")
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "recipe.json").write_text("{}")
+    hear(studio, worker, scene(run=(tmp_path / "asked", recipe("preview")) if is_open else None))
+    studio.start(anew=True)
+    start = worker.sent[-1]
+    assert isinstance(start, Start)
+    assert start.directory.parent == tmp_path / "runs"
 
 
 def test_what_is_measured_on_nothing_is_not_shown(opened: Studio, worker: FakeWorker) -> None:
