@@ -271,7 +271,9 @@ class Studio:
         else:
             self.form.choose("preview" if opened.path == DEMO else "fast")
         name = next(iter(opened.test or tuple(opened.cameras)), None)
-        home = opened.cameras[name] if name is not None else outside(opened.up, opened.centre, opened.extent)
+        home = opened.home if name is None else opened.cameras[name]
+        if home is None:
+            home = outside(opened.up, opened.centre, opened.extent)
         self.control = OrbitControl(home, opened.up, opened.centre, opened.extent, name)
 
     def _views(self, active: str | None = None) -> tuple[View, ...]:

@@ -47,6 +47,12 @@ def splat_cameras(path: Path, gaussians: Gaussians, seed: int) -> tuple[list[Cam
     return _around(centre, radius, seed), f"poses: {VIEWS} on a sphere around the splat's opaque mass"
 
 
+def known_cameras(path: Path) -> list[Camera]:
+    """Where the splat in this file was trained from, if a cameras.json says it. Raises SplatError."""
+    file = _cameras_file(path)
+    return [] if file is None else read_cameras(file)
+
+
 def splat_background(path: Path) -> str | None:
     """The colour that the splat in this file was trained on, as its cameras.json has it; None: not known."""
     file = _cameras_file(path)

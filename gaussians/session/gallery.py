@@ -107,11 +107,12 @@ class Gallery:
         scene: Scene | None = None,
         live: Callable[[], Live | None] = lambda: None,
         history: History | None = None,
+        background: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         self.device, self.teachers, self.weights = device, teachers, dict(weights)
         self.live, self.history, self.combine = live, history, MEAN.combine
         self._views: dict[str, View] = {}
-        self._background = (0.0, 0.0, 0.0)
+        self._background = background
         if scene is not None:
             self._views = {view.name: view for view in (*scene.train, *scene.test)}
             self._background = scene.background

@@ -11,10 +11,12 @@ import torch
 from gaussians.camera import Camera
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK, Stage, label_weights, plan
 from gaussians.distill.recipe import Recipe
+from gaussians.distill.splat_views import known_cameras, splat_background
 from gaussians.errors import DistilleryError, RunError, SceneError, SplatError
 from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Progress, Scene, SceneOptions, View, load_scene
+from gaussians.scene.load import background_color
 from gaussians.scene.pixels import resampled
 from gaussians.session.checkpoints import Checkpoints
 from gaussians.session.directory import RunDirectory, RunPlan
@@ -95,7 +97,10 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
     weights = last_weights(metrics) or label_weights(planned.recipe, planned.teacher_names)
     steps = planned.recipe.student.optimise.steps
     history = History(directory.path / "history", steps)
-    gallery = Gallery(device, planned.teacher_names, weights, scene, history=history)
+    splat = directory.splat(STUDENT)
+    gallery = Gallery(
+        device, planned.teacher_names, weights, scene, history=history, background=_background(splat)
+    )
     gallery.combine = planned.recipe.labels.combine
     measured = _keep_models(gallery, directory, planned, len(scene.train) if scene is not None else 1)
     if scene is None and not gallery.counts():
@@ -103,7 +108,7 @@ def open_run(path: Path, device: torch.device, progress: Progress) -> Opened:
         raise problem
     run = (directory.path, planned.recipe)
     if scene is None:
-        message = _described_models(path, gallery, gallery.counts(), run)
+        message = _described_models(path, splat, gallery, gallery.counts(), run)
     else:
         message = replace(_described(scene, gallery, progress), run=run, given=tuple(planned.teachers))
     finished = Checkpoints(directory.checkpoints).finished(STUDENT) is not None
@@ -116,9 +121,9 @@ def open_splat(path: Path, device: torch.device, progress: Progress) -> Opened:
     progress(f"reading {path.name}", 0, 1)
     gaussians = read_splat(path)
     name = path.name if path.stem in _TAKEN else path.stem
-    gallery = Gallery(device, (name,), {name: 1.0})
+    gallery = Gallery(device, (name,), {name: 1.0}, background=_background(path))
     gallery.keep(name, len(gaussians), lambda: gaussians)
-    return Opened(None, gallery, _described_models(path, gallery, (name,), None))
+    return Opened(None, gallery, _described_models(path, path, gallery, (name,), None))
 
 
 def keep_finished(gallery: Gallery, directory: RunDirectory, stage: Stage, facts: Mapping[str, Any]) -> None:
@@ -191,24 +196,47 @@ def _described(scene: Scene, gallery: Gallery, progress: Progress) -> SceneOpene
 
 
 def _described_models(
-    path: Path, gallery: Gallery, names: Sequence[str] | dict[str, int], run: tuple[Path, Recipe] | None
+    path: Path,
+    splat: Path,
+    gallery: Gallery,
+    names: Sequence[str] | dict[str, int],
+    run: tuple[Path, Recipe] | None,
 ) -> SceneOpened:
-    """Without a scene: looked at from where the field's cameras would be, about the densest part."""
+    """Without a scene: looked at from where the splat was trained from, should that be known.
+
+    Else from where the field's cameras would be, about the densest part.
+    """
     means = gallery.gaussians(next(name for name in names if name in gallery.counts())).means.cpu().numpy()
-    centre = np.median(means, axis=0).astype(np.float64)
-    distances = np.linalg.norm(means - centre, axis=1)
+    cameras, notes = [], ()
+    try:
+        cameras = known_cameras(splat)
+    except SplatError as error:  # no reason not to show it
+        notes = (str(error),)
+    if cameras:
+        up, centre = _up(cameras), _centre(cameras, means)
+        extent = float(np.median([np.linalg.norm(camera.centre - centre) for camera in cameras]))
+    else:
+        up, centre = _SPLAT_UP, np.median(means, axis=0).astype(np.float64)
+        extent = 2.5 * float(np.median(np.linalg.norm(means - centre, axis=1)))
     return SceneOpened(
         name=path.stem,
         path=path,
         cameras={},
         test=(),
         thumbnails={},
-        up=_SPLAT_UP,
+        up=up,
         centre=centre,
-        extent=max(1e-6, 2.5 * float(np.median(distances))),
+        extent=max(1e-6, extent),
         models=tuple(gallery.counts()),
         run=run,
+        notes=notes,
+        home=cameras[0] if cameras else None,
     )
+
+
+def _background(splat: Path) -> tuple[float, float, float]:
+    """What a splat was trained on; black where that is not known."""
+    return background_color(splat_background(splat) or "black")
 
 
 def _thumbnail(view: View) -> np.ndarray:

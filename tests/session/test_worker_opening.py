@@ -9,6 +9,7 @@ import pytest
 
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions
+from gaussians.scene.cameras_json import read_cameras
 from gaussians.session.messages.commands import CancelLoading, OpenRun, OpenScene, OpenSplat, Quit, Start
 from gaussians.session.messages.reports import Failed, HistoryGrew, Loading, RunStateChanged, SceneOpened
 from tests.session import tiny
@@ -61,6 +62,28 @@ def test_views_a_splat_file(finished_run: Path):
         assert desk.frame("student").count == len(read_splat(path))
         desk.send(Start(path.parent / "new", tiny.recipe()))
         assert "no photos" in desk.wait(Failed).advice
+
+
+def test_a_splat_is_looked_at_from_where_it_was_trained_from(finished_run: Path, tmp_path: Path):
+    cameras = read_cameras(finished_run / "cameras.json")
+    splat = tmp_path / "student.ply"
+    shutil.copy(finished_run / "student.ply", splat)
+    with studio() as desk:
+        desk.send(OpenSplat(finished_run / "student.ply"))
+        known = desk.wait(SceneOpened)
+        desk.send(OpenSplat(splat))
+        unknown = desk.wait(SceneOpened)
+        (tmp_path / "cameras.json").write_text("[{}]")
+        desk.send(OpenSplat(splat))
+        unreadable = desk.wait(SceneOpened)
+    assert known.home is not None
+    assert np.allclose(known.home.viewmat, cameras[0].viewmat)
+    assert known.up @ np.mean([camera.up for camera in cameras], axis=0) > 0.9
+    for opened in (unknown, unreadable):
+        assert opened.home is None
+        assert opened.up.tolist() == [0, -1, 0]
+    assert (known.notes, unknown.notes) == ((), ())
+    assert "not readable as cameras" in unreadable.notes[0]
 
 
 def test_a_splat_file_by_a_name_that_means_something_else_is_shown(finished_run: Path, tmp_path: Path):

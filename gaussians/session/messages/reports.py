@@ -44,6 +44,7 @@ class SceneOpened:
         metrics: all lines of the run's metrics.jsonl so far.
         measured: held-out PSNR of its finished models, dB: over all views, where the metrics' is over a few.
         notes: what was done to the input.
+        home: where to look from at first if there are no dataset cameras; None: from where all can be seen.
     """
 
     name: str
@@ -60,6 +61,7 @@ class SceneOpened:
     metrics: tuple[dict[str, Any], ...] = ()
     measured: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    home: Camera | None = None
 
 
 @dataclass(frozen=True)
