@@ -131,6 +131,8 @@ def distill(flags: Flags) -> int:
         with console.compiling() as show:
             compile_apart(show)
     with directory.locked():
+        if not asked.is_new:
+            directory.note_scene(scene, plan.scene)
         if within is None:
             training = Run(directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
         else:
@@ -248,10 +250,7 @@ def _resumed(flags: Flags) -> Begun:
     if not directory.exists:
         return _planned(flags)
     plan = directory.load()
-    if flags.scene is not None and absolute(flags.scene) != plan.scene:
-        raise RunError(
-            f"{flags.out}: was begun on {plan.scene}, not on {flags.scene}; leave the scene out to resume"
-        )
+    plan = dataclasses.replace(plan, scene=_scene_of(flags, plan))
     options = _as_read(flags.scene_flags, plan)
     recipe = asked = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
@@ -273,6 +272,21 @@ def _resumed(flags: Flags) -> Begun:
     # The options may differ in the memory for photos, which no run remembers.
     plan = dataclasses.replace(plan, options=options, device=flags.device or plan.device)
     return Begun(plan, directory, is_new=False)
+
+
+def _scene_of(flags: Flags, plan: RunPlan) -> Path:
+    """Where the scene lies of a run that goes on; it may have been moved."""
+    given = None if flags.scene is None else absolute(flags.scene)
+    if given in (None, plan.scene) and not plan.scene.exists():
+        raise RunError(
+            f"{flags.out}: its scene is gone from {plan.scene}; put it back, or give its new place: "
+            f"distill SCENE --out {flags.out} --resume"
+        )
+    if given not in (None, plan.scene) and plan.scene.exists():
+        raise RunError(
+            f"{flags.out}: was begun on {plan.scene}, not on {flags.scene}; leave the scene out to resume"
+        )
+    return given or plan.scene
 
 
 def _as_read(flags: SceneFlags, plan: RunPlan) -> SceneOptions:

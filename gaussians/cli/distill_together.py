@@ -60,6 +60,8 @@ def _lead(ranks: Ranks, flags: Flags) -> int:
                 with console.compiling() as show:
                     compile_apart(show)
             held.enter_context(directory.locked())
+            if not asked.is_new:
+                directory.note_scene(scene, plan.scene)
             run = SharedRun(ranks, directory, scene, plan.recipe, device, plan.teachers, flags.save_every)
         except BaseException:
             ranks.tell(None)  # the others wait for a run, of which there will be none

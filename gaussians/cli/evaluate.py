@@ -17,14 +17,13 @@ from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.errors import SceneError
 from gaussians.io import read_splat
 from gaussians.scene import Scene
-from gaussians.session.directory import RunDirectory
+from gaussians.session.directory import SAME_PLACE, RunDirectory
 from gaussians.session.machine import choose_device, device_name
 from gaussians.session.measure import measured, measured_ensemble
 from gaussians.session.models import Models, open_models
 from gaussians.session.weights import weights_of
 from gaussians.storage import check_file_name, write_json
 
-_SAME_PLACE = 1e-3  # x the extent of a scene: cameras so near are the same one
 DESCRIPTION = "Measure a run's models, or a splat file, on a scene's held-out views."
 
 
@@ -88,7 +87,7 @@ def trained_views(models: Models, scene: Scene) -> list[str]:
     """
     if models.plan is None:
         return []
-    known, near = RunDirectory(models.path).trained_views(), _SAME_PLACE * scene.extent
+    known, near = RunDirectory(models.path).trained_views(), SAME_PLACE * scene.extent
     return [
         view.name
         for view in scene.test

@@ -26,6 +26,8 @@ def scene_source(models: Models, scene: Path | None, flags: SceneFlags) -> tuple
             raise SceneError(f"{models.path}: is seen in which scene? Give its folder by --scene")
         return absolute(scene), flags.apply(SceneOptions())
     folder = models.plan.scene if scene is None else absolute(scene)
+    if scene is None and not folder.exists():
+        raise SceneError(f"{models.path}: its scene is gone from {folder}; give its new place by --scene")
     options = flags.apply(models.plan.options)
     if folder != models.plan.scene:
         options = dataclasses.replace(options, cache=None)  # the run's folder is for its own scene's cameras

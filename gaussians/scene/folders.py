@@ -28,7 +28,7 @@ class ImageFolder:
         self._by_stem: dict[str, Path] = {}
         for path in sorted(root.rglob("*")):
             name = path.relative_to(root).as_posix()
-            if is_image(name):
+            if is_image(name) and not is_report(path):
                 self._by_name[name] = path
                 self._by_stem.setdefault(stem_of(name), path)
 
@@ -95,6 +95,11 @@ def is_image(name: str) -> bool:
     """Whether a posix name is that of an image we read. Hidden files are not: macOS leaves ._IMG_0.jpg."""
     path = PurePosixPath(name)
     return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
+
+
+def is_report(path: Path) -> bool:
+    """Whether an image is the picture of a run's report: a run may lie among the photos that it is of."""
+    return path.name == "report.png" and (path.parent / "recipe.json").exists()
 
 
 def stem_of(name: str) -> str:

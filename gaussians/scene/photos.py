@@ -28,7 +28,7 @@ from gaussians.scene.colmap import (
     viewmat_of,
 )
 from gaussians.scene.colmap_files import check_model, is_model
-from gaussians.scene.folders import ImageFolder, is_image, stem_of
+from gaussians.scene.folders import ImageFolder, is_image, is_report, stem_of
 from gaussians.scene.headers import ORIENTATION, Header, read_header
 from gaussians.scene.images import cores, in_threads
 from gaussians.scene.pairs import all_pairs, likely_pairs
@@ -59,7 +59,7 @@ def find_photos(scene: Path) -> tuple[Path, tuple[str, ...]]:
         names = ImageFolder(scene / "images").names
         if names:
             return scene / "images", names
-    direct = (path.name for path in scene.iterdir() if is_image(path.name))
+    direct = (path.name for path in scene.iterdir() if is_image(path.name) and not is_report(path))
     return scene, tuple(sorted(direct))
 
 

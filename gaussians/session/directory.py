@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ import filelock
 from gaussians.distill.pipeline import STUDENT
 from gaussians.distill.recipe import Recipe
 from gaussians.distill.recipe_json import from_json, to_json
-from gaussians.errors import RecipeError, RunError, StorageError
+from gaussians.errors import RecipeError, RunError, SplatError, StorageError
+from gaussians.io import read_splat
+from gaussians.model import Gaussians
 from gaussians.scene import Scene, SceneOptions
 from gaussians.scene.cameras_json import CAMERAS_FILE, write_cameras
 from gaussians.session.machine import versions
@@ -22,6 +25,7 @@ from gaussians.storage import remove_partial, write_json
 RECIPE_FILE, REPORT_FILE = "recipe.json", "report.json"
 CAMERAS_FOLDER = "structure-from-motion"
 """In a run: cameras found for photos that came without."""
+SAME_PLACE = 1e-3  # x the extent of a scene: cameras so near are the same one
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,16 @@ class RunDirectory:
     def splat(self, model: str) -> Path:
         """Where the PLY of a teacher or the student lies."""
         return self.path / "student.ply" if model == STUDENT else self.path / "teachers" / f"{model}.ply"
+
+    def finished_splat(self, model: str) -> Gaussians:
+        """A model that is finished, as its PLY has it. Raises SplatError, saying how to make it anew."""
+        path = self.splat(model)
+        try:
+            return read_splat(path)
+        except SplatError as error:
+            why = str(error) if path.exists() else f"{path}: is gone"
+            mark = self.checkpoints / f"{model}.json"
+            raise SplatError(f"{why}; put it back, or delete {mark}, and the model is made anew") from error
 
     @property
     def exists(self) -> bool:
@@ -164,21 +178,38 @@ class RunDirectory:
         Not beside a splat that is the scene itself: it would be looked at from there the next time.
 
         Raises:
-            RunError: the run was begun on other training views. With a photo missing, others are held out, on
-                which it has trained.
+            RunError: the run was begun on other training views, or on these from elsewhere. With a photo
+                missing, others are held out, on which it has trained.
         """
-        known, wanted = set(self.trained_views()), {view.name for view in scene.train}
-        if known and known != wanted:
-            name = min(known ^ wanted)
+        known, wanted = self.trained_views(), {view.name: view.camera.centre for view in scene.train}
+        back = "put photos, masks and cameras back as they were, or begin a new run"
+        if known and known.keys() != wanted.keys():
+            name = min(known.keys() ^ wanted.keys())
             how = "was trained on, and isn't now" if name in known else "was not trained on, and is now"
-            raise RunError(
-                f"{self.path}: was begun on other photos of {scene.path}: {name} {how}; put photos, masks "
-                "and cameras back as they were, or begin a new run"
-            )
+            raise RunError(f"{self.path}: was begun on other photos of {scene.path}: {name} {how}; {back}")
+        for name, place in known.items():
+            if math.dist(place, wanted[name]) > SAME_PLACE * scene.extent:
+                raise RunError(
+                    f"{self.path}: was begun with other cameras of {scene.path}: {name} was taken from "
+                    f"elsewhere; {back}"
+                )
         within = self.path.resolve() in scene.path.resolve().parents
         if not self.cameras.exists() and not within:
             self.check_there()
             write_cameras(self.cameras, scene.train, scene.background)
+
+    def note_scene(self, scene: Scene, path: Path) -> None:
+        """Before the run goes on: note where its scene, which was read from this path, lies now.
+
+        Raises:
+            RunError: it is another scene, see `note_cameras`.
+            StorageError: that can't be written.
+        """
+        self.note_cameras(scene)
+        file = self.path / RECIPE_FILE
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document["scene"] != str(path):
+            write_json(file, document | {"scene": str(path)})
 
     def trained_views(self) -> dict[str, tuple[float, ...]]:
         """Position, in world coordinates, of each view that is trained on, as `note_cameras` wrote them.

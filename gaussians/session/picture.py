@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gaussians.distill.importance import spread_views
 from gaussians.distill.pipeline import ENSEMBLE
-from gaussians.io import read_splat
 from gaussians.scene import Scene, View
 from gaussians.session.directory import RunDirectory
 from gaussians.session.heat import heat_colors
@@ -40,7 +39,7 @@ def write_picture(
     views = scene.test or scene.train
     chosen = [views[index] for index in spread_views(len(views), VIEWS)]
     models = {
-        name: read_splat(directory.splat(name)).to(device) for name in report["models"] if name != ENSEMBLE
+        name: directory.finished_splat(name).to(device) for name in report["models"] if name != ENSEMBLE
     }
     rows = []
     for view in chosen:

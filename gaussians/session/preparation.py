@@ -9,7 +9,6 @@ from gaussians.distill.optimisations import (
     teacher_optimisation,
 )
 from gaussians.distill.pipeline import TRUNK, Stage, is_compact, student_start
-from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.ranks import Ranks
 from gaussians.session.backing_off import BackingOff
@@ -62,7 +61,7 @@ class Preparation:
     def splat(self, model: str) -> Gaussians:
         """A finished model, on the run's device. Raises StorageError or SplatError."""
         self._at.directory.check_there()
-        return read_splat(self._at.directory.splat(model)).to(self._at.device)
+        return self._at.directory.finished_splat(model).to(self._at.device)
 
     def count(self, teacher: str) -> int:
         """Gaussians of a finished teacher. Raises StorageError."""

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,61 @@ def test_a_resumed_run_may_have_another_memory_for_photos(whole: Path, capsys: p
     line = ["distill", "--out", str(whole), "--resume", "--photo-memory-mb"]
     assert "photo_memory_mb = -1" in refused(capsys, *line, "-1")
     assert main([*line, "0"]) == 0
+
+
+@pytest.fixture
+def moved(whole: Path, scene: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of the run, whose scene is gone, and of its scene."""
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(whole, run)
+    shutil.copytree(scene, elsewhere)
+    document = json.loads((run / "recipe.json").read_text())
+    (run / "recipe.json").write_text(json.dumps(document | {"scene": str(tmp_path / "gone")}))
+    return run, elsewhere
+
+
+def test_a_run_goes_on_where_its_scene_is_now(moved: tuple[Path, Path], capsys: pytest.CaptureFixture[str]):
+    run, elsewhere = moved
+    line = ["distill", "--out", str(run), "--resume"]
+    said = refused(capsys, *line)
+    assert f"{run}: its scene is gone from {run.parent / 'gone'}" in said
+    assert f"distill SCENE --out {run} --resume" in said
+    assert "by --scene" in refused(capsys, "eval", str(run))
+    assert main(["distill", str(elsewhere), *line[1:]]) == 0
+    assert RunDirectory(run).load().scene == elsewhere
+    assert main(line) == 0, "it remembers"
+
+
+def test_a_run_does_not_go_on_from_other_cameras(
+    moved: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+):
+    run, elsewhere = moved
+    document = json.loads((elsewhere / "transforms.json").read_text())
+    for frame in document["frames"]:
+        frame["transform_matrix"][0][3] += 10
+    (elsewhere / "transforms.json").write_text(json.dumps(document))
+    assert main(["distill", str(elsewhere), "--out", str(run), "--resume"]) == 2
+    assert "was begun with other cameras" in capsys.readouterr().err.splitlines()[-1]
+    assert RunDirectory(run).load().scene == run.parent / "gone"
+
+
+@pytest.mark.parametrize("is_emptied", [True, False])
+def test_a_finished_model_that_is_gone_is_asked_for(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_emptied: bool
+):
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    student = (run / "student.ply").read_bytes()
+    (run / "student.ply").write_bytes(b"") if is_emptied else (run / "student.ply").unlink()
+    line = ["distill", "--out", str(run), "--resume"]
+    mark = run / "checkpoints" / "student.json"
+    assert main(line) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{run / 'student.ply'}: " in said
+    assert f"put it back, or delete {mark}, and the model is made anew" in said
+    mark.unlink()
+    assert main(line) == 0
+    assert (run / "student.ply").read_bytes() == student
 
 
 def test_a_used_directory_is_not_overwritten(scene: Path, whole: Path, capsys: pytest.CaptureFixture[str]):

@@ -105,6 +105,17 @@ def test_hidden_files_are_not_photos_and_unreadable_ones_are_told(solved: Path, 
     ]
 
 
+@pytest.mark.parametrize("folder", [".", "images"])
+def test_the_picture_of_a_run_among_them_is_no_photo(tmp_path: Path, folder: str) -> None:
+    for name in (f"{folder}/a.png", f"{folder}/report.png", f"{folder}/run/report.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert "report.png" in photos.find_photos(tmp_path)[1], "unless it lies in a run, it may be one"
+    for run in (tmp_path / folder, tmp_path / folder / "run"):
+        (run / "recipe.json").touch()
+    assert photos.find_photos(tmp_path)[1] == ("a.png",)
+
+
 def test_too_few_photos_beside_unreadable_ones(tmp_path: Path) -> None:
     Image.new("RGB", (32, 24)).save(tmp_path / "0.jpg")
     (tmp_path / "1.heic").touch()
