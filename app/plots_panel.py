@@ -70,6 +70,7 @@ class PlotsPanel:
             self._zoomed.clear()
             for name, *_ in PLOTS:
                 dpg.delete_item(f"y {name}", children_only=True)
+        dpg.set_value("plot title psnr", f"PSNR on {self._studio.state.probe}")
         scale = dpg.get_global_font_scale()
         if scale != self._scale:
             self._scale = scale

@@ -10,6 +10,7 @@ from app.progress import RunProgress
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT, plan
 from gaussians.distill.recipe import Recipe
 from gaussians.session.events import RunFinished, StageFinished, StepDone
+from gaussians.session.measure import PROBE_VIEWS
 from gaussians.session.messages.reports import (
     EllipsoidsUnavailable,
     Exported,
@@ -29,7 +30,7 @@ from gaussians.session.messages.reports import (
 
 PHOTO, COMPARE, DISAGREEMENT = "photo", "compare", "disagreement"
 TRAINING = ("training", "paused", "stopping")
-_OF_A_RUN = ("run", "progress", "curves", "psnr", "marks", "history")
+_OF_A_RUN = ("run", "progress", "curves", "psnr", "probed", "marks", "history")
 
 
 @dataclass
@@ -45,7 +46,8 @@ class StudioState:
         run_state: see RunStateChanged.
         progress: of the run that was started here.
         counts: Gaussians by model that can be shown, in display order.
-        psnr: held-out PSNR by model, the newest measured, dB.
+        psnr: PSNR over all held-out views by model that is finished, dB.
+        probed: the newest over a few of them, see `Probe`, also of one that is being trained, dB.
         weights: of the teachers.
         marks: steps of the student at which weights were changed.
         history: steps of the student that can be shown.
@@ -66,6 +68,7 @@ class StudioState:
     progress: RunProgress | None = None
     counts: dict[str, int] = field(default_factory=dict)
     psnr: dict[str, float] = field(default_factory=dict)
+    probed: dict[str, float] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     marks: list[int] = field(default_factory=list)
     history: tuple[int, ...] = ()
@@ -125,6 +128,12 @@ class StudioState:
         total = sum(weights.values())
         return {name: weight / total if total else 0.0 for name, weight in weights.items()}
 
+    @property
+    def probe(self) -> str:
+        """Of which views `probed` is."""
+        count = len(self.opened.test) if self.opened is not None else 0
+        return "held-out views" if count <= PROBE_VIEWS else f"{PROBE_VIEWS} held-out views"
+
     def started(self, directory: Path, recipe: Recipe) -> None:
         """A run was asked for: its curves and its progress begin, if it is not the opened one.
 
@@ -133,7 +142,7 @@ class StudioState:
         self._before = {name: getattr(self, name) for name in _OF_A_RUN}
         opened, given = self.opened, ()
         if self.run is None or self.run[0] != directory:
-            self.curves, self.psnr, self.marks, self.history = Curves(), {}, [], ()
+            self.curves, self.psnr, self.probed, self.marks, self.history = Curves(), {}, {}, [], ()
         if opened is not None and opened.run is not None and opened.run[0] == directory:
             given = opened.given
         self.run = (directory, recipe)
@@ -213,7 +222,7 @@ class StudioState:
         self.opened = opened
         self.run, self.progress, self.run_state = opened.run, None, "idle"
         self.counts = dict.fromkeys(opened.models, 0)
-        self.psnr, self.weights, self.marks, self.history = {}, {}, [], ()
+        self.psnr, self.probed, self.weights, self.marks, self.history = {}, {}, {}, [], ()
         self.curves = Curves()
         self.curves.add(opened.metrics)
         self._note(opened.metrics)
@@ -236,7 +245,7 @@ class StudioState:
         self.psnr |= {name: psnr for name, psnr in known.items() if psnr is not None}
 
     def _note(self, lines: tuple[dict, ...]) -> None:
-        self.psnr |= {line["model"]: line["psnr"] for line in lines if "psnr" in line}
+        self.probed |= {line["model"]: line["psnr"] for line in lines if "psnr" in line}
         for line in lines:
             if line.get("event") == "weights":
                 self._mark(line["step"])
@@ -246,6 +255,7 @@ class StudioState:
         self.weights = dict(report.weights)
         if changed:
             self._mark(report.step)
+            self.psnr.pop(ENSEMBLE, None)  # was that of other weights
 
     def _mark(self, step: int) -> None:
         """Note a change of weights, which is both reported and in the run's metrics."""

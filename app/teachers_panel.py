@@ -91,6 +91,8 @@ class TeachersPanel:
         facts = [text.gaussians(state.counts[name])]
         if name in state.psnr:
             facts.append(f"{state.psnr[name]:.2f} dB held out")
+        elif name in state.probed:
+            facts.append(f"{state.probed[name]:.2f} dB on {state.probe}")
         return "  ·  ".join(facts)
 
     def _together(self) -> str:
@@ -100,6 +102,10 @@ class TeachersPanel:
             for name in (ENSEMBLE, STUDENT)
             if name in state.psnr
         ]
+        if STUDENT in state.probed and STUDENT not in state.psnr:
+            first = next(iter(state.teachers), None)  # whose other figure is of other views
+            beside = f" ({text.model(first)}: {state.probed[first]:.2f})" if first in state.probed else ""
+            lines.append(f"{text.model(STUDENT)}: {state.probed[STUDENT]:.2f} dB on {state.probe}{beside}")
         return "\n".join(lines)
 
     def _switch(self, name: str, on: bool) -> None:

@@ -26,7 +26,7 @@ from gaussians.session.history import History
 from gaussians.session.messages.reports import SceneOpened
 from gaussians.session.metrics import MetricsLog
 from gaussians.session.scenes import load_views
-from gaussians.session.weights import last_weights
+from gaussians.session.weights import WEIGHTS, last_weights
 from gaussians.train.parameters import FIELDS
 
 THUMBNAIL_WIDTH = 112  # px
@@ -159,7 +159,8 @@ def _keep_models(gallery: Gallery, directory: RunDirectory, planned: RunPlan, vi
     checkpoints = Checkpoints(directory.checkpoints)
     measured = {}
     ensemble = checkpoints.finished(ENSEMBLE)
-    if ensemble is not None and ensemble.get("psnr") is not None:
+    measured_by = None if ensemble is None else ensemble.get(WEIGHTS, gallery.weights)
+    if ensemble is not None and ensemble.get("psnr") is not None and measured_by == gallery.weights:
         measured[ENSEMBLE] = ensemble["psnr"]
     for stage in plan(planned.recipe, views, tuple(planned.teachers)):
         facts = checkpoints.finished(stage.name)

@@ -54,7 +54,7 @@ def test_a_start_that_comes_to_nothing_leaves_all_as_it_was(worker: FakeWorker, 
     hear(studio, worker, RunStateChanged("finished"), NotStarted())
     assert not studio.state.is_loading
     assert studio.state.run == run
-    assert studio.state.psnr == {"vanilla": 20.5}
+    assert studio.state.probed == {"vanilla": 20.5}
     assert studio.state.curves is curves
     assert studio.settings.recent == recent
     studio.start(anew=True)
@@ -122,7 +122,8 @@ def test_a_reopened_run_has_its_curves(studio: Studio, worker: FakeWorker, tmp_p
     line = {"time": 1.0, "stage": "vanilla", "model": "vanilla", "step": 10, "count": 7, "psnr": 20.5}
     hear(studio, worker, scene(run=(tmp_path, recipe("preview")), metrics=(line,)))
     assert list(studio.state.curves.plots["psnr"]["vanilla"].y) == [20.5]
-    assert studio.state.psnr == {"vanilla": 20.5}
+    assert studio.state.probed == {"vanilla": 20.5}
+    assert studio.state.psnr == {}, "that is of a few views"
 
 
 def test_a_reopened_run_says_what_was_measured_of_finished_models(
@@ -132,6 +133,21 @@ def test_a_reopened_run_says_what_was_measured_of_finished_models(
     worker.says = [scene(tmp_path, metrics=lines, measured={"student": 24.5})]
     studio.take_reports()
     assert studio.state.psnr == {"student": 24.5}
+
+
+def test_the_ensembles_quality_is_that_of_its_weights(studio: Studio, worker: FakeWorker) -> None:
+    weights = {"vanilla": 1.0, "dropout": 1.0}
+    hear(studio, worker, scene(measured={"ensemble": 24.8, "vanilla": 24.5}), TeachersWeighed(weights, 0))
+    assert studio.state.psnr["ensemble"] == 24.8
+    hear(studio, worker, TeachersWeighed(weights | {"vanilla": 0.0}, 20))
+    assert studio.state.psnr == {"vanilla": 24.5}
+
+
+def test_views_that_are_looked_at_in_training_are_counted(studio: Studio, worker: FakeWorker) -> None:
+    hear(studio, worker, scene())
+    assert studio.state.probe == "held-out views", "it is all of them"
+    hear(studio, worker, scene(test=tuple(f"{index}.jpg" for index in range(8))))
+    assert studio.state.probe == "4 held-out views"
 
 
 def test_a_reopened_run_has_the_marks_of_changed_weights(
@@ -172,7 +188,7 @@ def test_progress_follows_the_engine(opened: Studio, worker: FakeWorker) -> None
     half = (stages[1].last - stages[1].first) / 2
     assert progress.total_share == pytest.approx((stages[0].last + half) / total)
     assert opened.state.counts["vanilla"] == 120
-    assert opened.state.psnr["vanilla"] == 22.0
+    assert opened.state.probed["vanilla"] == 22.0
 
 
 def test_weights_make_shares_and_marks(opened: Studio, worker: FakeWorker) -> None:
