@@ -26,7 +26,7 @@ class ExportDialog:
         self._model = STUDENT
         self._waiting: Path | None = None
         self._before: Exported | None = None
-        self._replaces: Path | None = None  # what another Write replaces
+        self._replaces: tuple[str, Path] | None = None  # the model and the file that another Write replaces
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -104,6 +104,9 @@ class ExportDialog:
     def _choose(self, _: Any, label: str) -> None:
         self._model = next(name for name in self.models if text.model(name) == label)
         dpg.set_value("export name", self._name)
+        if self._waiting is None:  # what the line says is of the model before
+            self._replaces = None
+            self._say("", self._look.faint)
 
     @property
     def _name(self) -> str:
@@ -120,11 +123,11 @@ class ExportDialog:
         path = expanded(Path(dpg.get_value("export folder").strip())) / name
         if self._is_the_runs_own(path):
             self._say(f"{name} is the run's own file: choose another name.", self._look.bad)
-        elif is_there(path) and path != self._replaces:
-            self._replaces = path
+        elif is_there(path) and (self._model, path) != self._replaces:
+            self._replaces = self._model, path
             self._say(f"{name} is there already. Write again to replace it.", self._look.note)
         else:
-            self._before, self._waiting = self._studio.state.exported, path
+            self._before, self._waiting, self._replaces = self._studio.state.exported, path, None
             self._say("Writing, and reading it back…", self._look.faint)
             self._studio.worker.send(Export(self._model, path))
 
