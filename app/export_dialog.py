@@ -15,7 +15,7 @@ from gaussians.distill.pipeline import STUDENT
 from gaussians.io import splat_bytes, writable_suffixes
 from gaussians.session.directory import RunDirectory
 from gaussians.session.messages.commands import Export
-from gaussians.session.messages.reports import Exported
+from gaussians.session.messages.reports import Exported, Failed
 
 
 class ExportDialog:
@@ -84,9 +84,12 @@ class ExportDialog:
 
     def refresh(self) -> None:
         """Follow the state: how large it is, whether it is written."""
-        if not dpg.does_item_exist("export dialog") or not dpg.is_item_shown("export dialog"):
+        state, shown = self._studio.state, self._shown
+        if state.unexported is not None:
+            failed, state.unexported = state.unexported, None
+            self._fail(failed, shown)
+        if not shown:
             return
-        state = self._studio.state
         count = state.counts.get(self._model, 0)
         degree = state.run[1].student.optimise.sh_degree if state.run is not None else 3
         if state.run is not None and self._model != STUDENT:
@@ -100,6 +103,18 @@ class ExportDialog:
             written = f"Written: {text.gaussians(exported.gaussians)}, {text.size(exported.bytes)}."
             self._say(f"{written}\nRead back, and it matches.\n{exported.path}", self._look.good)
         dpg.configure_item("export write", enabled=self._waiting is None)
+
+    @property
+    def _shown(self) -> bool:
+        return dpg.does_item_exist("export dialog") and bool(dpg.is_item_shown("export dialog"))
+
+    def _fail(self, failed: Failed, shown: bool) -> None:
+        """Say here why it was not written, so that it can be mended; what has details is for a report."""
+        self._waiting = None
+        if shown and not failed.details:
+            self._say(f"{failed.what}.\n{failed.advice}", self._look.bad)
+        else:
+            self._studio.state.failures.append(failed)
 
     def _choose(self, _: Any, label: str) -> None:
         self._model = next(name for name in self.models if text.model(name) == label)

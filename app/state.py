@@ -14,6 +14,7 @@ from gaussians.session.measure import PROBE_VIEWS
 from gaussians.session.messages.reports import (
     EllipsoidsUnavailable,
     Exported,
+    ExportFailed,
     Failed,
     HistoryGrew,
     Loading,
@@ -53,6 +54,7 @@ class StudioState:
         history: steps of the student that can be shown.
         failures: not shown to the user yet.
         exported: the last export that went well.
+        unexported: why the last one did not, until the user is told; None else.
         lost: the worker has died: nothing can be done any more but to close the window.
         draws_ellipsoids: whether models can be shown so, as far as is known.
         unsaved: why the run could not be saved when the window was to be closed; None else.
@@ -74,6 +76,7 @@ class StudioState:
     history: tuple[int, ...] = ()
     failures: list[Failed] = field(default_factory=list)
     exported: Exported | None = None
+    unexported: Failed | None = None
     lost: bool = False
     draws_ellipsoids: bool = True
     unsaved: Failed | None = None
@@ -181,6 +184,8 @@ class StudioState:
             self.history = report.steps
         elif isinstance(report, Exported):
             self.exported = report
+        elif isinstance(report, ExportFailed):
+            self.unexported = report.failed
         elif isinstance(report, Failed):
             self._loaded()
             self.failures.append(report)

@@ -1,6 +1,7 @@
 """Atomic files: a reader, or a machine that loses power, sees the old content or the new, never half."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -34,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise StorageError(
             f"{path}: could not be written ({reason}); what was there before is unchanged. "
-            "Free some space or choose another folder."
+            f"{_advice(error).capitalize()}."
         ) from error
     finally:
         # What cannot be removed (the folder is a file, or went read-only) must not hide the reason above.
@@ -66,8 +67,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
-            f"{path}: could not be written ({error.strerror or error}). "
-            "Free some space or choose another folder."
+            f"{path}: could not be written ({error.strerror or error}). {_advice(error).capitalize()}."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -82,7 +82,7 @@ def check_file_name(path: Path) -> None:
     try:
         is_folder = not path.name or path.is_dir()
     except OSError as error:  # as of too long a name
-        raise StorageError(f"{path}: could not be written ({error.strerror}); choose another name") from error
+        raise StorageError(f"{path}: could not be written ({error.strerror}); {_advice(error)}") from error
     if is_folder:
         raise StorageError(f"{path}: is a folder; give the name of a file to write")
 
@@ -111,6 +111,13 @@ def write_with(path: Path, writer: Callable[[Path], None]) -> None:
     """Replace `path` by what `writer` writes to the path it is given. Raises StorageError."""
     with replacing(path) as temporary:
         writer(temporary)
+
+
+def _advice(error: OSError) -> str:
+    """What helps where this kept a file from being written; a library's error may not say what it was."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, None):
+        return "free some space or choose another folder"
+    return "choose another name" if error.errno == errno.ENAMETOOLONG else "choose another folder"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -36,6 +36,7 @@ from gaussians.session.messages.commands import (
 from gaussians.session.messages.frame import ELLIPSOIDS
 from gaussians.session.messages.reports import (
     EllipsoidsUnavailable,
+    ExportFailed,
     MetricsLogged,
     NotStarted,
     Progressed,
@@ -245,7 +246,10 @@ class Worker(StateMachine):
     # --- showing --------------------------------------------------------------------------------------------
 
     def _export(self, command: Export) -> None:
-        self._outbox.put(export(self._gallery(), command.model, command.path))
+        try:
+            self._outbox.put(export(self._gallery(), command.model, command.path))
+        except Exception as error:
+            self._outbox.put(ExportFailed(failed_command(command, error)))
 
     def _anything_open(self) -> Opened:
         if self._opened is None:

@@ -8,7 +8,7 @@ from app.export_dialog import ExportDialog
 from app.studio import Studio
 from app.theme import Look
 from gaussians.session.messages.commands import Export
-from gaussians.session.messages.reports import Exported
+from gaussians.session.messages.reports import Exported, ExportFailed, Failed
 from tests.app.fake_worker import FakeWorker, hear
 
 
@@ -73,3 +73,33 @@ def test_what_was_written_is_said_until_another_model_is_chosen(
     choose("Student", "mine")
     assert dpg.get_value("export line") == ""
     assert "Write again" in write(), "what replaced it once is asked again"
+
+
+def test_an_export_that_failed_is_mended_where_it_was_typed(
+    dialog: ExportDialog, opened: Studio, worker: FakeWorker, tmp_path: Path
+) -> None:
+    choose("Student", "mine")
+    write()
+    hear(opened, worker, ExportFailed(Failed("The model was not exported", "Choose another folder.")))
+    dialog.refresh()
+    assert opened.state.failures == []
+    assert dpg.get_value("export line") == "The model was not exported.\nChoose another folder."
+    assert dpg.get_value("export name") == "mine"
+    assert dpg.is_item_enabled("export write")
+    write()
+    assert len(exports(worker)) == 2
+
+
+@pytest.mark.parametrize("details", ["", "Traceback"])
+def test_a_failed_export_is_told_by_itself_where_the_dialog_is_gone_or_there_is_more_to_it(
+    dialog: ExportDialog, opened: Studio, worker: FakeWorker, details: str
+) -> None:
+    choose("Student", "mine")
+    write()
+    if not details:
+        dpg.configure_item("export dialog", show=False)
+    failed = Failed("The model was not exported", "Try again.", details)
+    hear(opened, worker, ExportFailed(failed))
+    dialog.refresh()
+    dialog.refresh()
+    assert opened.state.failures == [failed]

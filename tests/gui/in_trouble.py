@@ -18,7 +18,7 @@ from app.trace import Trace
 from app.window import Window
 from gaussians.session.worker import Worker
 
-DIALOGS = ("error dialog", "unsaved dialog", "closing dialog")
+DIALOGS = ("error dialog", "unsaved dialog", "closing dialog", "export dialog")
 
 
 class MortalWorker(Worker):

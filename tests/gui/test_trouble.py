@@ -123,9 +123,9 @@ def test_full_disk(display: str, tmp_path: Path, scene: Path, disk: Path) -> Non
 
         person.press("ctrl+e")
         person.click("export write")
-        person.reads("The model was not exported", "No space left on device", str(disk))
+        person.reads("The model was not exported", "No space left on device", str(disk), tag="export line")
         person.screenshot("31 the disk is full at export")
-        person.puts_away()
+        person.puts_away("export close")
         filler.unlink()
         person.press("space")
         person.trains()

@@ -9,7 +9,7 @@ import pytest
 from gaussians.errors import TrainingError
 from gaussians.session.events import StageStarted
 from gaussians.session.messages.commands import Export, OpenRun, OpenScene, Start, Stop
-from gaussians.session.messages.reports import Failed, NotStarted, Progressed, SceneOpened
+from gaussians.session.messages.reports import ExportFailed, Failed, NotStarted, Progressed, SceneOpened
 from gaussians.train import direct
 from tests.session import tiny
 from tests.session.studio import OPTIONS, in_stage, look, studio
@@ -196,7 +196,7 @@ def test_export_that_fails_says_why(model: str, name: str, why: str, finished_ru
     (tmp_path / "occupied").write_text("a file where a folder should be: also root can't write there")
     with studio() as desk:
         desk.send(OpenRun(finished_run), Export(model, tmp_path / name))
-        failed = desk.wait(Failed)
+        failed = desk.wait(ExportFailed).failed
         assert failed.what == "The model was not exported"
         assert why in failed.advice
         assert desk.worker.is_alive

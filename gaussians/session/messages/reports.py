@@ -140,6 +140,13 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class ExportFailed:
+    """The splat was not written, or did not match."""
+
+    failed: Failed
+
+
+@dataclass(frozen=True)
 class QuitFailed:
     """The run could not be saved: it is paused, and the thread goes on. `Quit(unsaved=True)` ends it."""
 
@@ -155,5 +162,5 @@ class EllipsoidsUnavailable:
 
 Report = (
     Loading | SceneOpened | RunStateChanged | NotStarted | Progressed | MetricsLogged | ModelsChanged
-    | TeachersWeighed | HistoryGrew | Exported | Failed | QuitFailed | EllipsoidsUnavailable
+    | TeachersWeighed | HistoryGrew | Exported | Failed | ExportFailed | QuitFailed | EllipsoidsUnavailable
 )  # fmt: skip
