@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import text
-from app.paths import expanded, is_there
+from app.paths import expanded, is_file, is_there
 from gaussians.scene import colmap, transforms
 from gaussians.scene.folders import is_image
 from gaussians.session.directory import RunDirectory
@@ -142,13 +142,13 @@ class Browser:
             path = typed
         else:
             path = None if self._typed else self.folder
-        return None if path is None or (self.suffixes and not path.is_file()) else path
+        return None if path is None or (self.suffixes and not is_file(path)) else path
 
     def enter(self) -> Path | None:
         """Enter or a double-click: what is to be opened; None: it went into a folder, or it can't be."""
         typed, chosen = self._typed_path, self.chosen
         if chosen is None and typed is not None:
-            if typed.is_file():
+            if is_file(typed):
                 return typed
             if not self.go(typed):
                 self.problem = self.problem or f"{typed}: no such file or folder."

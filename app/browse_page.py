@@ -100,7 +100,7 @@ class BrowsePage:
         if self._browser is None:
             return
         browser = copy.copy(self._browser)
-        read = Errand(lambda: (browser, change(browser), browser.target))
+        read = Errand(lambda: _done(browser, change))
         if read.is_done(PATIENCE):
             self._take(read)
         else:
@@ -278,6 +278,15 @@ class BrowsePage:
 
     def _px(self, size: float) -> int:
         return round(size * dpg.get_global_font_scale())
+
+
+def _done(browser: Browser, change: Change) -> Read:
+    """A browser after a change, or with what kept it from that."""
+    try:
+        return browser, change(browser), browser.target
+    except OSError as error:
+        browser.problem = f"{error.filename or browser.folder}: {error.strerror or error}."
+        return browser, None, None
 
 
 def _begun(folders: tuple[Path, ...], suffixes: tuple[str, ...]) -> Read:

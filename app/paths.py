@@ -19,6 +19,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Whether it is a file that can be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def expanded(path: Path) -> Path:
     """With the home folder for ~; as it is, where the user that it names is unknown."""
     try:

@@ -147,9 +147,15 @@ def test_what_cannot_be_looked_at_is_not_there(home: Path, monkeypatch: pytest.M
     def gone(*_: object, **__: object) -> bool:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "exists", gone)
+    for look in ("exists", "is_file"):
+        monkeypatch.setattr(Path, look, gone)
     browser.type(str(home / "locked"))
     assert browser.target is None
+    assert browser.enter() is None
+    assert str(home / "locked") in browser.problem
+    files = Browser.at(home, (".ply",))
+    files.chosen = files.entries[-1]
+    assert files.target is None
 
 
 def test_what_begins_with_the_name_comes_before_what_has_it_within(home: Path) -> None:
