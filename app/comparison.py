@@ -6,6 +6,7 @@ from app.compare import Mode, composed, flip_colors, mean_difference
 from app.state import PHOTO
 from gaussians.distill.pipeline import STUDENT
 from gaussians.session.flip_process import FlipMap
+from gaussians.session.messages.frame import Frame
 
 
 class Comparison:
@@ -30,6 +31,14 @@ class Comparison:
         self._chosen.add(which)
         setattr(self, which, model)
 
+    def models(self, first: Frame | None, second: Frame | None) -> tuple[str, str]:
+        """What is compared in these images, such as the student as it was; without one, what will be."""
+        one, other = (
+            frame.model if frame is not None and is_of(frame.model, chosen) else chosen
+            for frame, chosen in ((first, self.first), (second, self.second))
+        )
+        return one, other
+
     def image(self, first: np.ndarray, second: np.ndarray, flip: FlipMap | None) -> np.ndarray:
         """Two images [H, W, 3] uint8 compared as chosen; notes the mean of the error that is shown.
 
@@ -53,3 +62,8 @@ class Comparison:
             self.first = models[0]
         if "second" not in self._chosen or self.second not in models:
             self.second = STUDENT if STUDENT in models else models[-1]
+
+
+def is_of(model: str, name: str) -> bool:
+    """Whether a frame's model is the one wanted; the student's past stands for the student."""
+    return model == name or (name == STUDENT and model.startswith("history:"))

@@ -59,7 +59,13 @@ def draw_bar(scale: float, texture: int | str, place: Rect, most: str) -> None:
 
 
 def draw_comparison(
-    scale: float, bar: int | str, place: Rect, comparison: Comparison, there: bool, waits: str | None = None
+    scale: float,
+    bar: int | str,
+    place: Rect,
+    comparison: Comparison,
+    models: tuple[str, str],
+    there: bool,
+    waits: str | None = None,
 ) -> None:
     """Which two models are compared, and by the mode the divider's handle or the colour bar.
 
@@ -67,11 +73,12 @@ def draw_comparison(
         scale: of text.
         bar: texture of the colour bar.
         place: of the cell.
-        comparison: what it shows.
+        comparison: how they are compared.
+        models: that are, as of their images.
         there: whether its image is.
         waits: why there is no FLIP map, where there will be none.
     """
-    first, second = text.model(comparison.first), text.model(comparison.second)
+    first, second = map(text.model, models)
     if comparison.mode is Mode.FLIP:
         draw_plate(scale, place, place.x, second if comparison.flipped else first, "F flips")
     elif comparison.mode is Mode.ERROR:

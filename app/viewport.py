@@ -8,6 +8,7 @@ import numpy as np
 
 from app import text
 from app.compare import Mode
+from app.comparison import is_of
 from app.containers import inside
 from app.layout import Rect
 from app.paint import DRAWING, draw_bar, draw_comparison, draw_plate, draw_waiting
@@ -162,9 +163,9 @@ class Viewport:
         labels = {cell: self._label(cell) for cell in places}
         images = {cell: self._images(cell) for cell in places if self._has_image(cell)}
         comparison = studio.comparison
-        chosen = (comparison.first, comparison.second, comparison.flipped)
+        compared = (self._compared, comparison.flipped)
         how = (comparison.mode, comparison.share, comparison.most, comparison.mean, studio.flip.problem)
-        key = (places, labels, images, chosen, how, self.size, self.scale)
+        key = (places, labels, images, compared, how, self.size, self.scale)
         if key != self._drawn:
             self._drawn = key
             dpg.delete_item(DRAWING, children_only=True)
@@ -210,6 +211,12 @@ class Viewport:
         """Whether the camera is at a photo's place."""
         return self._studio.control is not None and self._studio.control.dataset is not None
 
+    @property
+    def _compared(self) -> tuple[str, str]:
+        """The models in the comparison cell."""
+        frames = self._studio.frames
+        return self._studio.comparison.models(frames.get(FIRST), frames.get(SECOND))
+
     def _compose(self, fresh: set[str]) -> None:
         comparison, frames = self._studio.comparison, self._studio.frames
         wanted = [frames.get(FIRST), frames.get(SECOND)]
@@ -217,7 +224,7 @@ class Viewport:
         for frame, name in zip(wanted, names, strict=True):
             if (
                 frame is None
-                or not _is_of(frame.model, name)
+                or not is_of(frame.model, name)
                 or (name == PHOTO and not self._on_photo)
                 or (comparison.is_error and frame.style != IMAGE)
             ):
@@ -277,7 +284,8 @@ class Viewport:
             draw_waiting(self.scale, place, WAITING.get(cell, ("Rendering…",)))
         if cell == COMPARE:
             comparison, problem = self._studio.comparison, self._studio.flip.problem
-            draw_comparison(self.scale, self._bar_texture.tag, place, comparison, bool(images), problem)
+            bar, models = self._bar_texture.tag, self._compared
+            draw_comparison(self.scale, bar, place, comparison, models, bool(images), problem)
             return
         draw_plate(self.scale, place, place.x, label[0], *label[1])
         if cell == DISAGREEMENT and images:
@@ -287,8 +295,3 @@ class Viewport:
         frame = self._studio.frames.get(DISAGREEMENT)
         most = frame.extra.get("scale") if frame is not None else None
         return f"{most:.2g}" if isinstance(most, float) else "most"
-
-
-def _is_of(model: str, name: str) -> bool:
-    """Whether a frame's model is the one wanted; the student's past stands for the student."""
-    return model == name or (name == "student" and model.startswith("history:"))
