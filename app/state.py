@@ -169,8 +169,8 @@ class StudioState:
             self.run_state = report.state
             if report.state == "training":
                 self._before = {}
-            if self.progress is not None and report.state == "paused":
-                self.progress.paused()
+            if self.progress is not None and report.state in ("paused", "training"):
+                self.progress.paused()  # at both ends: single steps come in between
         elif isinstance(report, Progressed):
             self._follow(report)
         elif isinstance(report, MetricsLogged):

@@ -258,3 +258,16 @@ def test_a_worker_that_does_not_answer_need_not_be_waited_for(tmp_path: Path) ->
     began = time.monotonic()
     studio.wait(60)
     assert time.monotonic() < began + 10
+
+
+def test_the_rate_begins_anew_after_a_pause_with_single_steps(opened: Studio, worker: FakeWorker) -> None:
+    opened.start()
+    assert opened.state.progress is not None
+    stage = plan(recipe("preview"), 3)[0]
+    hear(opened, worker, RunStateChanged("training"))
+    for step in (10, 20):
+        hear(opened, worker, Progressed(StepDone(stage, step, 120)))
+    assert opened.state.progress.rate is not None
+    hear(opened, worker, RunStateChanged("paused"), Progressed(StepDone(stage, 21, 120)))
+    hear(opened, worker, RunStateChanged("training"), Progressed(StepDone(stage, 22, 120)))
+    assert opened.state.progress.rate is None, "the one between the two steps is of no use"
