@@ -21,6 +21,9 @@ STAGES = {
 TITLE_WIDTH = 310  # px at scale 1
 PRIMARY = ("start", "continue", "export result")
 
+Button = tuple[str, str, Callable[[], None], str]
+"""Its tag, its label, what it does, and its tip."""
+
 
 class RunPanel:
     """The buttons that drive a run, and its progress.
@@ -72,11 +75,11 @@ class RunPanel:
         dpg.set_value("run title", fitted(studio.title, room, text.begun))
         dpg.set_value("run place", str(opened.path))
         dpg.set_value("run line", self._line())
-        self._show_buttons(scene)
-        verdict = self._verdict() if state.run_state == "finished" else ""
+        self._show_buttons(self._wanted_buttons(scene))
+        verdict = self._verdict() if state.run_state == "finished" and not state.starting else ""
         dpg.set_value("run verdict", verdict)
         dpg.configure_item("run verdict", show=bool(verdict))
-        under_way = state.progress is not None and state.run_state != "finished"
+        under_way = state.progress is not None and state.run_state != "finished" and not state.starting
         dpg.configure_item("run progress", show=under_way)
         if under_way:
             self._refresh_progress()
@@ -90,7 +93,8 @@ class RunPanel:
     @property
     def _unavailable(self) -> bool:
         """Whether no run can begin now."""
-        return self._studio.state.busy or self._studio.state.is_loading
+        state = self._studio.state
+        return state.busy or state.is_loading or state.starting
 
     @property
     def _is_finished(self) -> bool:
@@ -108,6 +112,8 @@ class RunPanel:
             return "A splat file. Open a scene to train."
         if state.run_state == "stopping":
             return "Saving…"
+        if state.starting:
+            return "Starting…"
         if state.run is None:
             return (
                 f"{len(opened.cameras)} photos, {len(opened.test)} of them held out to measure. Press Start."
@@ -153,10 +159,11 @@ class RunPanel:
         dpg.set_value("total line", "  ·  ".join(parts))
         dpg.set_value("total bar", progress.total_share)
 
-    def _show_buttons(self, scene: bool) -> None:
-        """The buttons for this state. Made anew: a row whose first item is hidden loses its line."""
-        state = self._studio.state
-        wanted: list[tuple[str, str, Callable[[], None], str]] = []
+    def _wanted_buttons(self, scene: bool) -> list[Button]:
+        """The buttons for this state."""
+        state, wanted = self._studio.state, []
+        if state.starting:  # the box over the cells has the button to give it up
+            return wanted
         if scene and not state.busy and state.run is None:
             wanted.append(("start", "Start", self._studio.start, "Train teachers, then the student  (Space)"))
         elif scene and not state.busy and not self._is_finished:
@@ -173,8 +180,12 @@ class RunPanel:
             wanted.append(("stop", "Stop", self._stop, "Save and end; the run can be resumed later"))
         if scene and state.run is not None and not state.busy:
             wanted.append(("anew", "New run", self._start_anew, "Begin anew, with the recipe below"))
-        scale = dpg.get_global_font_scale()
-        made = (scale, state.is_loading, *((tag, label) for tag, label, _, _ in wanted))
+        return wanted
+
+    def _show_buttons(self, wanted: list[Button]) -> None:
+        """Made anew: a row whose first item is hidden loses its line."""
+        scale, loading = dpg.get_global_font_scale(), self._studio.state.is_loading
+        made = (scale, loading, *((tag, label) for tag, label, _, _ in wanted))
         if made == self._made:
             return
         self._made = made
@@ -182,7 +193,7 @@ class RunPanel:
         dpg.configure_item("run buttons", show=bool(wanted))
         for tag, label, callback, help in wanted:
             wide = round((120 if tag in PRIMARY else 84) * scale)
-            waits = tag in ("start", "anew") and state.is_loading
+            waits = tag in ("start", "anew") and loading
             dpg.add_button(label=label, tag=tag, parent="run buttons", width=wide, enabled=not waits)
             dpg.configure_item(tag, callback=calling(callback))
             with inside(dpg.add_tooltip(tag, delay=0.4)):

@@ -90,6 +90,11 @@ class StudioState:
         return self.opening or self.loading is not None
 
     @property
+    def starting(self) -> bool:
+        """Whether a run was asked for and has neither begun nor come to nothing."""
+        return bool(self._before)
+
+    @property
     def busy(self) -> bool:
         """Whether a run is under way, so that closing the window would stop it."""
         return self.run_state in TRAINING
@@ -203,7 +208,7 @@ class StudioState:
     def lose(self) -> None:
         """The worker has died, which it does only where not even an error could be reported."""
         self.version += 1
-        self.lost, self.run_state = True, "idle"
+        self.lost, self.run_state, self._before = True, "idle", {}
         self._loaded()
         self.failures.append(self.loss)
 
