@@ -8,7 +8,7 @@ from app.fitting import fitted
 from app.studio import Studio
 from app.theme import Look
 
-WIDTH = 300  # px of the bar at scale 1
+WIDTH, PADDING = 300, 12  # px of the bar, and of the box around it, at scale 1
 
 
 class LoadingBox:
@@ -37,13 +37,16 @@ class LoadingBox:
         if loading is None:
             return
         title, what = text.loading(loading.name, loading.what)
-        dpg.set_value("loading title", fitted(title, round(WIDTH * scale)))
+        wide = round(WIDTH * scale)
+        dpg.set_value("loading title", fitted(title, wide, text.begun))
         line = f"{loading.done:,} of {loading.total:,}" if loading.total > 1 else ""
         dpg.set_value("loading what", "  ·  ".join(filter(None, (what, line))))
-        dpg.set_value("loading bar", loading.done / loading.total if loading.total else 0.0)
+        dpg.set_value("loading bar", loading.done / max(1, loading.total))
         dpg.configure_item("loading cancel", label="Cancelling…" if cancelling else "Cancel")
         dpg.configure_item("loading cancel", enabled=not cancelling)
-        dpg.configure_item("loading bar", width=round(WIDTH * scale), height=round(8 * scale))
+        # How far one thing is, nobody knows: a bar would stay empty.
+        dpg.configure_item("loading bar", show=loading.total > 1, width=wide, height=round(8 * scale))
+        dpg.configure_item("loading", min_size=(wide + round(2 * PADDING * scale), 0))
         width, height = room
-        left = max(0, int((width - WIDTH * scale) / 2))
+        left = max(0, int((width - wide) / 2))
         dpg.set_item_pos("loading", [left, int(height * 0.45)])

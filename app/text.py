@@ -58,11 +58,11 @@ def loading(name: str, what: str) -> tuple[str, str]:
     """Two lines on what is being loaded: "Opening garden" and "Decoding photos".
 
     Args:
-        name: of what is opened; "": nothing is.
+        name: of what is opened; "": nothing is, kernels are compiled for a run.
         what: is done now.
     """
-    doing = what[:1].upper() + what[1:]
-    return (f"Opening {name}", "" if what == "opening" else doing) if name else (doing, "")
+    title = f"Opening {name}" if name else "Compiling for this processor"
+    return title, "" if what == "opening" else what[:1].upper() + what[1:]
 
 
 def shortened(path: str, length: int) -> str:

@@ -11,6 +11,13 @@ from gaussians.session.opening import Opened, open_run, open_scene, open_splat
 from gaussians.session.warmup import compile_rendering
 
 Open = OpenScene | OpenRun | OpenSplat
+_COMPILED = {
+    "scene": "reading photos",
+    "trunk": "training",
+    "labels": "soft labels",
+    "student": "the student",
+}
+"""What a stage of compiling is for, in the user's words."""
 
 
 class LoadingCancelled(Exception):  # noqa: N818 - nothing went wrong
@@ -57,8 +64,7 @@ class Loader:
         """
         self._name = ""
         if self._device.type == "cpu":
-            what = "compiling for this processor, once: about a minute"
-            compile_apart(lambda stage: self._progress(f"{what} ({stage})" if stage else what, 0, 1))
+            compile_apart(lambda stage: self._progress(_compiling(stage), 0, 1))
 
     def _prepare_rendering(self) -> None:
         """The first picture compiles or reads what rendering takes: said before it takes its time."""
@@ -74,3 +80,9 @@ class Loader:
         self._tell(Loading(what, done, total, self._name))
         if self._is_unwanted():
             raise LoadingCancelled
+
+
+def _compiling(stage: str) -> str:
+    """Nearly all of the time goes into one stage, so that a share of them would say little."""
+    what = "once, about a minute"
+    return f"{what}: {_COMPILED.get(stage, f'teacher {stage}')}" if stage else what

@@ -62,7 +62,7 @@ def test_a_verdict_says_how_much_smaller_and_how_much_better() -> None:
 def test_what_is_loaded_is_named() -> None:
     assert text.loading("garden", "decoding photos") == ("Opening garden", "Decoding photos")
     assert text.loading("garden", "opening") == ("Opening garden", "")
-    assert text.loading("", "compiling") == ("Compiling", "")
+    assert text.loading("", "once") == ("Compiling for this processor", "Once")
 
 
 def test_a_long_name_keeps_its_beginning() -> None:

@@ -1,4 +1,5 @@
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,23 @@ def test_what_is_compiled_is_not_compiled_again(started: list[subprocess.Popen],
     assert not started
 
 
+def test_what_is_compiled_is_told_in_the_users_words(monkeypatch: pytest.MonkeyPatch):
+    def tell_of_all(tell: Callable[[str], None]) -> None:
+        for stage in ("", "scene", "trunk", "dropout"):
+            tell(stage)
+
+    monkeypatch.setattr("gaussians.session.loader.compile_apart", tell_of_all)
+    told: list[Loading] = []
+    Loader(torch.device("cpu"), told.append, lambda: False).prepare_training()
+    once = "once, about a minute"
+    words = [once, f"{once}: reading photos", f"{once}: training", f"{once}: teacher dropout"]
+    assert told == [Loading(what, 0, 1) for what in words]
+
+
 def test_cancelling_ends_the_process(started: list[subprocess.Popen]):
     told: list[Loading] = []
     loader = Loader(torch.device("cpu"), told.append, lambda: len(told) > 2)
     with pytest.raises(LoadingCancelled):
         loader.prepare_training()
-    assert told[0].what == "compiling for this processor, once: about a minute"
+    assert told[0].what == "once, about a minute"
     assert [process.returncode for process in started] not in ([], [0], [None]), "it was killed"

@@ -18,7 +18,7 @@ class Loading:
     Attributes:
         what: is done now, such as "decoding photos".
         done, total: how much of that.
-        name: of the scene, run or file that is opened; "": nothing is opened, a run is prepared.
+        name: of the scene, run or file that is opened; "": nothing is opened, kernels are compiled for a run.
     """
 
     what: str
