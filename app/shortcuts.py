@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 import dearpygui.dearpygui as dpg
 
-from app.cell_menu import MENU
 from app.dialogs import Dialogs
+from app.lists import Lists
 from app.state import COMPARE
 from app.studio import Studio
-from app.view_bar import CELLS
 
 PLUS = 602
 """The key with + and =, as the toolkit reports it: its mvKey_Plus is a character's code, which no key has."""
@@ -22,7 +21,8 @@ class Shortcuts:
 
     Args:
         studio: what they act on.
-        dialogs: take Escape first, and all other keys while one is open.
+        lists: take all keys while one is open.
+        dialogs: so do they.
         typing: whether a field takes the keys.
         control: whether Ctrl was down with the key that is handled.
         actions: by name: "run" (start, pause, continue), "flip", "export", "close", "larger", "smaller".
@@ -31,13 +31,14 @@ class Shortcuts:
     def __init__(
         self,
         studio: Studio,
+        lists: Lists,
         dialogs: Dialogs,
         typing: Callable[[], bool],
         control: Callable[[], bool],
         actions: dict[str, Callable[[], None]],
     ) -> None:
-        self._studio, self._dialogs, self._typing = studio, dialogs, typing
-        self._control = control
+        self._studio, self._lists, self._dialogs = studio, lists, dialogs
+        self._typing, self._control = typing, control
         layout = studio.layout
         self._plain: dict[int, Callable[[], None]] = {
             dpg.mvKey_Spacebar: actions["run"],
@@ -60,12 +61,15 @@ class Shortcuts:
 
     def press(self, key: int) -> None:
         """A key went down."""
-        if self._dialogs.is_open:
+        if self._lists.is_open:
+            if key == dpg.mvKey_Escape:
+                self._lists.close()
+        elif self._dialogs.is_open:
             self._dialogs.press(key)
         elif self._typing():
             return
         elif key == dpg.mvKey_Escape:
-            self._escape()
+            self._studio.layout.shrink()
         elif key == dpg.mvKey_F1:
             self._dialogs.shortcuts()
         elif self._control():
@@ -74,13 +78,6 @@ class Shortcuts:
             self._plain[key]()
         else:
             self._number(key - dpg.mvKey_1)
-
-    def _escape(self) -> None:
-        menus = [menu for menu in (MENU, CELLS) if dpg.is_item_shown(menu)]
-        for menu in menus:
-            dpg.configure_item(menu, show=False)
-        if not menus:
-            self._studio.layout.shrink()
 
     def _number(self, number: int) -> None:
         layout = self._studio.layout

@@ -17,6 +17,7 @@ from app.export_dialog import ExportDialog
 from app.fitting import window_size
 from app.interruptions import Interruptions
 from app.keys import Input, control_down, flight
+from app.lists import Lists
 from app.loading_box import LoadingBox
 from app.pace import Pace
 from app.plots_panel import PlotsPanel
@@ -123,7 +124,10 @@ class Window:
             "larger": lambda: self._grow(1),
             "smaller": lambda: self._grow(-1),
         }
-        shortcuts = Shortcuts(studio, self.dialogs, lambda: self.typing, lambda: self.input.control, actions)
+        self.lists = Lists()
+        shortcuts = Shortcuts(
+            studio, self.lists, self.dialogs, lambda: self.typing, lambda: self.input.control, actions
+        )
 
         def press_key(key: int) -> None:
             if not self.input.repeats or key in REPEATING:
@@ -185,6 +189,7 @@ class Window:
         began = time.perf_counter()
         dpg.run_callbacks(dpg.get_callback_queue())
         self.input.settle()
+        self.lists.settle()
         studio = self.studio
         opened = studio.state.opened
         studio.take_reports()
@@ -212,7 +217,7 @@ class Window:
             return False
         moving = self.viewport.move() or self.viewport.dragging
         direction = flight()
-        if any(direction) and not (self.typing or control_down() or self.dialogs.is_open):
+        if any(direction) and not (self._keys_are_taken or control_down()):
             control.fly(*direction, min(seconds, 0.1))
             moving = True
         return control.advance(min(seconds, 0.1)) or moving
@@ -258,6 +263,11 @@ class Window:
         for bar in ("stage bar", "total bar"):
             dpg.configure_item(bar, height=round(6 * s))
         self.compare_bar.resize(s)
+
+    @property
+    def _keys_are_taken(self) -> bool:
+        """Whether keys are not for the camera."""
+        return self.typing or self.lists.is_open or self.dialogs.is_open
 
     @property
     def typing(self) -> bool:
