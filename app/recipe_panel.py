@@ -14,6 +14,8 @@ from gaussians.distill.presets import recipe_names
 BUDGET = "student.budget"
 COLUMNS = (1.0, 1.3)  # widths of names and fields
 HELP_WIDTH = 320  # px of an option's explanation
+LINE_ROOM = 60  # px at scale 1 below the options: three lines on what is wrong
+NEXT = "A run is under way: changes are for the next one."
 
 
 class RecipePanel:
@@ -26,11 +28,9 @@ class RecipePanel:
 
     def build(self, parent: int | str) -> None:
         """Make the widgets."""
-        with inside(dpg.add_group(parent=parent, tag="recipe panel")):
-            dpg.add_text("", tag="recipe error", wrap=0, show=False)
-            dpg.bind_item_theme("recipe error", self._look.bad)
-            note = "A run is under way: changes are for the next one."
-            dpg.bind_item_theme(dpg.add_text(note, tag="recipe note", wrap=0, show=False), self._look.note)
+        dpg.add_child_window(parent=parent, tag="recipe panel", border=False)
+        dpg.add_text("", parent=parent, tag="recipe line", wrap=0)
+        with inside("recipe panel"):
             budget = next(field for field in self._form.all_fields() if field.path == BUDGET)
             with inside(dpg.add_table(header_row=False, policy=dpg.mvTable_SizingStretchProp)):
                 for weight in COLUMNS:
@@ -59,14 +59,16 @@ class RecipePanel:
         """Follow the form: values, what is wrong with them, and whether they may be changed now."""
         form = self._studio.form
         values = {field.path: form.value(field.path) for field in self._form.all_fields()}
-        key = (form.name, form.error, tuple(map(str, values.values())), self._studio.state.busy)
+        scale, busy = dpg.get_global_font_scale(), self._studio.state.busy
+        key = (form.name, form.error, tuple(map(str, values.values())), busy, scale)
         if key == self._shown:
             return
         self._shown = key
         dpg.set_value("preset", form.name if form.name != CUSTOM else "custom (edited)")
-        dpg.configure_item("recipe error", show=bool(form.error))
-        dpg.configure_item("recipe note", show=self._studio.state.busy)
-        dpg.set_value("recipe error", form.error)
+        # Its room is there before it is: nothing moves below the hand of who types.
+        dpg.configure_item("recipe panel", height=-round(LINE_ROOM * scale))
+        dpg.set_value("recipe line", form.error or (NEXT if busy else ""))
+        dpg.bind_item_theme("recipe line", self._look.bad if form.error else self._look.note)
         for field in self._form.all_fields():
             if not dpg.is_item_active(field.path):
                 self._show(field, values[field.path])

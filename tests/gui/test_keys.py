@@ -1,4 +1,4 @@
-"""What keys do while something lies over the window that takes them."""
+"""What takes the keys while something lies over the window, and what they move while one types."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,3 +53,17 @@ def test_an_open_list_takes_the_keys(person: Person) -> None:
     person.press("Escape")
     person.wait("it is put away", lambda known: "settings close" not in known["items"])
     goes_on(person)
+
+
+@pytest.mark.timeout(600)
+def test_nothing_moves_below_the_hand_of_who_types(person: Person) -> None:
+    person.click("student.budget")
+    before = person.knows()["items"]
+    person.type("5M")
+    known = person.wait("what is wrong", lambda known: "recipe line" in known["items"])
+    person.screenshot("50 half a budget")
+    for tag in ("student.budget", "seed", "tab Recipe"):
+        assert known["items"][tag] == before[tag]
+    assert known["items"]["recipe line"][1] > before["seed"][3]
+    person.do("type", "B")
+    person.wait("that nothing is", lambda known: "recipe line" not in known["items"])
