@@ -32,6 +32,7 @@ from app.theme import Look
 from app.tool_bar import ToolBar
 from app.view_bar import CompareBar, Timeline, ViewBar
 from app.viewport import Viewport
+from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.session.messages.reports import Failed
 
 IMAGE_WAIT = 0.015  # seconds that a frame waits for the image of the camera that just moved
@@ -67,20 +68,22 @@ class Window:
         self._version = -1
 
     def run(self) -> int:
-        """Open, and go on until the user closes; the exit code."""
+        """Open, and go on until the user closes, or Ctrl-C or SIGTERM asks to end; the exit code."""
         dpg.create_context()
-        try:
-            dpg.configure_app(manual_callback_management=True)
-            self.studio.begin(self._path)
-            self._build()
-            while dpg.is_dearpygui_running() and not self.studio.has_left:
-                self._guarded_frame()
-            self._remember()
-        finally:
-            self.studio.leave(unsaved=True)
-            self.studio.wait(MOST_PATIENCE)
-            dpg.destroy_context()
-        return 0
+        with stop_requests() as stop:
+            try:
+                dpg.configure_app(manual_callback_management=True)
+                self.studio.begin(self._path)
+                self._build()
+                while dpg.is_dearpygui_running() and not (self.studio.has_left or stop()):
+                    stop.listen()  # nobody knows when the worker comes to import pycolmap
+                    self._guarded_frame()
+                self._remember()
+            finally:
+                self.studio.leave(unsaved=True)
+                self.studio.wait(MOST_PATIENCE)
+                dpg.destroy_context()
+        return STOPPED if stop() else 0
 
     def _build(self) -> None:
         settings = self.settings

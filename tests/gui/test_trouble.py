@@ -1,8 +1,10 @@
 """What goes wrong is said in the window, in words a user understands; the window lives, nothing is lost."""
 
 import contextlib
+import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gaussians.cli.stopping import STOPPED
 from gaussians.cli.virtual_user import StudioEndedError
 from gaussians.io import read_splat
 from gaussians.session.checkpoints import Checkpoints
@@ -174,6 +177,26 @@ def test_photos_and_run_vanish(display: str, tmp_path: Path, scene: Path) -> Non
         person.click("export write")
         person.wait("the export", lambda known: known["exported"], PATIENCE)
         assert len(read_splat(Path(person.knows()["exported"]))) > 0
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_by_the_system_it_saves(
+    display: str, tmp_path: Path, scene: Path, number: signal.Signals
+) -> None:
+    run, lens = tmp_path / "run", scene / "transforms.json"
+    # Pixels to be undistorted are pycolmap's work, which takes signals when it is imported.
+    lens.write_text(json.dumps({**json.loads(lens.read_text()), "k1": 0.01}))
+    with someone(display, tmp_path, scene, run) as person:
+        person.press("space")
+        person.wait("the first teacher", lambda known: "vanilla" in known["images"], PATIENCE)
+        person.trains()
+        person.process.send_signal(number)
+        assert person.process.wait(timeout=PATIENCE) == STOPPED
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    saved = Checkpoints(run / "checkpoints").load(last["stage"])
+    assert saved is not None
+    assert saved[1]["step"] >= last["step"]
 
 
 @pytest.mark.timeout(600)
