@@ -80,7 +80,10 @@ class OpenDialog:
 
     def press(self, key: int) -> None:
         """A key went down while this is in front."""
-        self._page.press(key)
+        if self._page.shown:
+            self._page.press(key)
+        elif key in (dpg.mvKey_Return, dpg.mvKey_NumPadEnter) and not self._studio.state.busy:
+            self._open(DEMO)  # but no run is ended by a key pressed too often
 
     def refresh(self) -> None:
         """Show what has been read meanwhile."""
