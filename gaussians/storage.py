@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,22 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced to disk and renamed over `path`.
 
     The temporary name keeps the suffix, for writers that choose a format by it. On any failure the
-    temporary file is removed and the previous content of `path` survives.
+    temporary file is removed and the previous content of `path` survives. A link stays: what it points to is
+    replaced.
 
     Raises:
         StorageError: the disk is full, the folder cannot be written, or the like.
     """
     check_file_name(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        temporary.replace(target)
+        _sync_folder(target.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(
@@ -77,14 +80,16 @@ def check_file_name(path: Path) -> None:
     """Refuse a path that no file can be written to, before work that would be lost.
 
     Raises:
-        StorageError: it is a folder, or can't be looked at.
+        StorageError: it is a folder, a device or a pipe, or can't be looked at.
     """
     try:
-        is_folder = not path.name or path.is_dir()
+        mode = _mode(path)
     except OSError as error:  # as of too long a name
         raise StorageError(f"{path}: could not be written ({error.strerror}); choose another name") from error
-    if is_folder:
+    if mode is not None and stat.S_ISDIR(mode):
         raise StorageError(f"{path}: is a folder; give the name of a file to write")
+    if mode is not None and not stat.S_ISREG(mode):
+        raise StorageError(f"{path}: is a device or pipe; give the name of a file")
 
 
 def remove_partial(folder: Path) -> None:
@@ -111,6 +116,14 @@ def write_with(path: Path, writer: Callable[[Path], None]) -> None:
     """Replace `path` by what `writer` writes to the path it is given. Raises StorageError."""
     with replacing(path) as temporary:
         writer(temporary)
+
+
+def _mode(path: Path) -> int | None:
+    """What kind of thing a path leads to, as `stat` has it; None: nothing is there. Raises OSError."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _sync_folder(folder: Path) -> None:
