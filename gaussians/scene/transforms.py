@@ -8,7 +8,6 @@ its point cloud, so it is left alone.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -74,7 +73,6 @@ def read(file: Path, resolution: Resolution) -> Capture:
     if file.name == TRAIN and (scene / VALIDATION).is_file():
         notes.append(f"{VALIDATION} is not used")
     frames.sort(key=lambda frame: frame.name)
-    _refuse_twins(file, frames)
     names = _in_images([frame.name for frame in frames])
     spare = frozenset(name for frame, name in zip(frames, names, strict=True) if frame.name in held_out)
     choice = choose_images(scene, names, [_width(frame) for frame in frames], resolution, file.name, spare)
@@ -145,12 +143,6 @@ def _listed_test(document: dict[str, Any], frames: Sequence[_Frame]) -> frozense
         return None
     wanted = {_name(frames[0].file.parent, str(path)) for path in listed}
     return frozenset(frame.name for frame in frames if frame.name in wanted) or None
-
-
-def _refuse_twins(file: Path, frames: Sequence[_Frame]) -> None:
-    for one, other in pairwise(frames):
-        if one.name == other.name:
-            raise SceneError(f"{file}: two frames are named {one.name}; delete one of them.")
 
 
 def _in_images(names: Sequence[str]) -> list[str]:
