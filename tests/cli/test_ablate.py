@@ -124,6 +124,22 @@ def test_what_is_missing_is_named(scene: Path, tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "out").exists()
 
 
+def test_runs_and_ablations_keep_out_of_each_other(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run, ablation = tmp_path / "run", tmp_path / "ablation"
+    for folder, name in ((run, "recipe.json"), (ablation, "ablation.json")):
+        folder.mkdir()
+        (folder / name).write_text("mine")
+    line = refused(capsys, "ablate", str(scene), "--out", str(run))
+    assert line == f"error: {run}: holds a run; choose another --out"
+    for more in ([], ["--resume"]):
+        line = refused(capsys, "distill", str(scene), "--out", str(ablation), *more)
+        assert line == f"error: {ablation}: holds an ablation; choose another --out"
+    assert [path.name for path in run.iterdir()] == ["recipe.json"]
+    assert [path.name for path in ablation.iterdir()] == ["ablation.json"]
+
+
 def test_another_recipe_or_resolution_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]):
     before = (finished / "ablation.json").read_bytes()
     assert "would change the recipe" in refused(capsys, "ablate", "--out", str(finished), "--recipe", "fast")
