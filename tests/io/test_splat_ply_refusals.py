@@ -60,6 +60,7 @@ def test_rows_before_the_vertices_that_the_file_cannot_hold_are_truncation(
         ("means", torch.inf, "means of 2"),
         ("log_scales", torch.inf, "scales of 2"),
         ("log_scales", -torch.inf, "scales of 2"),
+        ("log_scales", 500.0, "scales of 2"),
         ("logit_opacities", torch.nan, "opacities of 2"),
         ("quats", torch.nan, "rotations of 2"),
         ("shN", torch.nan, "colours of 2"),
