@@ -75,8 +75,9 @@ def rigid_inverse(matrix: np.ndarray, where: str) -> np.ndarray:
         SceneError: not finite, a mirror image, sheared, or too far away; the message begins with `where`.
     """
     linear, translation = matrix[:3, :3], matrix[:3, 3]
-    size = np.cbrt(np.linalg.det(linear)) if np.all(np.isfinite(matrix)) else 0.0
-    if size <= 0:
+    with np.errstate(over="ignore", invalid="ignore"):  # of what is no rotation, and is refused
+        size = np.cbrt(np.linalg.det(linear)) if np.all(np.isfinite(matrix)) else 0.0
+    if not 0 < size < np.inf:
         raise SceneError(
             f"{where}: its camera pose is not a rotation and a position; export the cameras again."
         )

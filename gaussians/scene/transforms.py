@@ -31,7 +31,7 @@ WHOLE, TRAIN, TEST, VALIDATION = (
 _IMAGES = "images/"
 _POINTS = ("points3d.ply", "points3D.ply", "sparse_pc.ply")
 _IN_PIXELS = ("fl_x", "fl_y", "cx", "cy")
-_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+_OPENGL = np.array([1.0, -1.0, -1.0, 1.0])  # x an OpenGL pose's columns: the same camera in OpenCV's axes
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _shot(frame: _Frame, name: str, path: Path, full: Path | None) -> Shot:
     mask_path = frame.file.parent / mask.replace("\\", "/") if isinstance(mask, str) and mask else None
     if mask_path is not None and not mask_path.is_file():
         raise SceneError(f"{frame.where}: its mask {mask_path} is missing; put it there or delete mask_path.")
-    return Shot(name, path, rigid_inverse(pose @ _OPENGL, frame.where), lens, mask_path)
+    return Shot(name, path, rigid_inverse(pose * _OPENGL, frame.where), lens, mask_path)
 
 
 def _full_size(frame: _Frame, path: Path, full: Path | None) -> tuple[int, int]:

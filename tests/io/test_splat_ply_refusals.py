@@ -77,6 +77,18 @@ def test_numbers_that_are_not_finite_are_counted(tmp_path: Path, name: str, valu
     assert not (tmp_path / "b.ply").exists()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("text", [False, True])
+def test_numbers_beyond_float32_are_one_error_and_no_warning(tmp_path: Path, text: bool) -> None:
+    rows = rows_of(random_gaussians(10, 1), "<f8")
+    rows["x"][3] = 1e300
+    path = save(tmp_path / "a.ply", rows, text=text)
+    if text:  # may say what its declared type doesn't hold
+        path.write_bytes(path.read_bytes().replace(b"double", b"float"))
+    with pytest.raises(SplatError, match=r"a\.ply: 1 of 10 Gaussians are NaN or infinite \(means of 1\)"):
+        read_splat(path)
+
+
 def point_cloud(path: Path) -> None:
     save(path, np.zeros(3, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1")]))
 
