@@ -1,10 +1,12 @@
 """Atomic files: a reader, or a machine that loses power, sees the old content or the new, never half."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full, the folder cannot be written, or the like.
     """
-    check_file_name(path)
+    _nearest_folder(path)
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    temporary = _temporary(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -80,16 +82,16 @@ def check_file_name(path: Path) -> None:
     """Refuse a path that no file can be written to, before work that would be lost.
 
     Raises:
-        StorageError: it is a folder, a device or a pipe, or can't be looked at.
+        StorageError: it is a folder, a device or a pipe; its name is too long; its folder can't be written.
     """
+    folder = _nearest_folder(path)
     try:
-        mode = _mode(path)
-    except OSError as error:  # as of too long a name
-        raise StorageError(f"{path}: could not be written ({error.strerror}); choose another name") from error
-    if mode is not None and stat.S_ISDIR(mode):
-        raise StorageError(f"{path}: is a folder; give the name of a file to write")
-    if mode is not None and not stat.S_ISREG(mode):
-        raise StorageError(f"{path}: is a device or pipe; give the name of a file")
+        with tempfile.TemporaryFile(dir=folder):  # rights alone don't tell: a whole disk may be read-only
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"{path}: nothing can be written to {folder} ({error.strerror}); choose another folder"
+        ) from error
 
 
 def remove_partial(folder: Path) -> None:
@@ -116,6 +118,30 @@ def write_with(path: Path, writer: Callable[[Path], None]) -> None:
     """Replace `path` by what `writer` writes to the path it is given. Raises StorageError."""
     with replacing(path) as temporary:
         writer(temporary)
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The deepest folder there is on the way to a file. Raises StorageError: no file can be at `path`."""
+    try:
+        mode = _mode(path)
+        if mode is not None and stat.S_ISDIR(mode):
+            raise StorageError(f"{path}: is a folder; give the name of a file to write")
+        if mode is not None and not stat.S_ISREG(mode):
+            raise StorageError(f"{path}: is a device or pipe; give the name of a file")
+        target = Path(os.path.realpath(path))
+        folder = next((each for each in target.parents if _mode(each) is not None), Path(target.anchor))
+        if not folder.is_dir():
+            raise StorageError(f"{path}: {folder} is no folder; choose another place")
+        _mode(folder / _temporary(target).name)  # the longest name that is to be written
+    except OSError as error:
+        other = "a shorter" if error.errno == errno.ENAMETOOLONG else "another"
+        raise StorageError(f"{path}: could not be written ({error.strerror}); choose {other} name") from error
+    return folder
+
+
+def _temporary(target: Path) -> Path:
+    """What this process writes before it becomes `target`. Keeps the suffix."""
+    return target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
 
 
 def _mode(path: Path) -> int | None:

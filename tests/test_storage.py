@@ -40,3 +40,37 @@ def test_pipes_are_refused_and_stay(tmp_path: Path):
             write_bytes(path, b"content")
     assert pipe.is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.json", "pipe.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("file/x.json", "{folder}/file is no folder; choose another place"),
+        ("file/new/x.json", "{folder}/file is no folder; choose another place"),
+        (f"{'x' * 240}.json", "could not be written (File name too long); choose a shorter name"),
+        (f"new/folder/{'x' * 240}.json", "could not be written (File name too long); choose a shorter name"),
+    ],
+)
+def test_what_no_file_can_be_is_told_before_anything_is_written(tmp_path: Path, name: str, said: str):
+    (tmp_path / "file").write_text("mine")
+    path = tmp_path / name
+    for write in (check_file_name, lambda path: write_bytes(path, b"content")):
+        with pytest.raises(StorageError) as caught:
+            write(path)
+        assert str(caught.value) == f"{path}: {said.format(folder=tmp_path)}"
+    assert [left.name for left in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder that nobody can write to")
+def test_a_folder_that_cannot_be_written_is_told_at_once():
+    with pytest.raises(
+        StorageError, match=r"^/proc/x\.json: nothing can be written to /proc \(.*another folder"
+    ):
+        check_file_name(Path("/proc/x.json"))
+
+
+def test_a_name_that_can_be_written_leaves_nothing(tmp_path: Path):
+    check_file_name(tmp_path / "new" / "x.json")
+    check_file_name(tmp_path / "x.json")
+    assert not list(tmp_path.iterdir())
