@@ -16,3 +16,13 @@ def test_one_name_is_a_list_of_one() -> None:
 def test_a_name_that_is_none_is_told() -> None:
     with pytest.raises(RecipeError, match=r"teachers\.kinds"):
         make_recipe("fast", ["teachers.kinds=vanilla,nobody"])
+
+
+@pytest.mark.parametrize("text", ["50000", '"50000"'])
+def test_what_is_text_is_taken_as_it_is_written(text: str) -> None:
+    assert make_recipe("fast", [f"student.budget={text}"]).student.budget == "50000"
+
+
+def test_a_value_that_is_missing_is_told() -> None:
+    with pytest.raises(RecipeError, match=r"^--set student\.label_weight: =VALUE is missing"):
+        make_recipe("fast", ["student.label_weight"])
