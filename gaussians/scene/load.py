@@ -1,6 +1,7 @@
 """One `load_scene`: recognise what a folder holds, read it, and hand over a Scene."""
 
 import dataclasses
+import json
 import os
 import re
 from collections import Counter
@@ -30,6 +31,7 @@ _LEAST_EXTENT = 1e-6
 _STANDING = 0.01  # x the points' median distance: cameras nearer to each other only turn about
 _COLORS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _MOST_NAMED = 5  # folders, in a hint
+_RUN_FILE = "recipe.json"  # as session.directory has it, which may import this, and not the other way round
 _EXPECTED = "expected sparse/0/ (COLMAP), transforms.json, or photos to run structure from motion on"
 
 
@@ -123,10 +125,25 @@ def _read_folder(
         return dataclasses.replace(capture, notes=(*capture.notes, note))
     if file is not None:
         return transforms.read(file, resolution)
+    trained_on = _scene_of_run(scene)
+    if trained_on is not None:
+        raise SceneError(
+            f"{scene}: is a run; go on with it by --out {scene} --resume, or give its scene ({trained_on})"
+        )
     folder, names = photos.find_photos(scene)
     if not names:
         raise SceneError(f"{scene}: no cameras and no photos found; {_hint(scene)}")
     return photos.read(folder, names, cache_folder(options), progress)
+
+
+def _scene_of_run(folder: Path) -> Path | None:
+    """The scene that a folder's recipe.json says a run in it is trained on; None: no run, or of itself."""
+    try:
+        document = json.loads((folder / _RUN_FILE).read_text(encoding="utf-8"))
+        scene = Path(document["scene"])
+        return None if scene.resolve() == folder.resolve() else scene
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def cache_folder(options: SceneOptions) -> Path:

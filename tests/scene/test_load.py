@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path, PurePath
@@ -73,6 +74,20 @@ def test_a_folder_without_photos_says_what_is_in_it(tmp_path: Path, files: list[
     with pytest.raises(SceneError, match=rf"no cameras and no photos found; {said}") as caught:
         load_scene(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_no_scene_unless_it_is_its_own(tmp_path: Path) -> None:
+    run, scene = tmp_path / "run", tmp_path / "scene"
+    run.mkdir()
+    (run / "report.png").touch()
+    wanted = rf"{run}: is a run; go on with it by --out {run} --resume, or give its scene \({scene}\)"
+    (run / "recipe.json").write_text(json.dumps({"scene": str(scene), "recipe": {}}))
+    with pytest.raises(SceneError, match=wanted):
+        load_scene(run)
+    for content in (json.dumps({"scene": str(run)}), json.dumps({"student": {}}), "[1]", "{"):
+        (run / "recipe.json").write_text(content)
+        with pytest.raises(SceneError, match="1 photos without cameras"):
+            load_scene(run)
 
 
 def test_a_zero_byte_image(tmp_path: Path) -> None:
