@@ -94,7 +94,7 @@ def test_list_shows_all_variants_and_teacher_sets(capsys: pytest.CaptureFixture[
         (["--variants", "twins+absgrad"], "each bring their own teachers"),
         (["--seeds", "0"], "--seeds 0"),
         (["--budget", "10%,lots"], 'budget "lots"'),
-        (["--budget", ""], 'budget ""'),
+        (["--budget", ""], "--budget: is empty"),
         (["--recipe", "best"], "preview, fast, paper"),
         (["--steps", "0"], "--steps 0"),
         (["--save-every", "nan"], "--save-every nan"),
