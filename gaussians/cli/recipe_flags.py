@@ -56,7 +56,8 @@ def _named(name: str) -> Recipe:
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; there are {', '.join(recipe_names())}") from None
     except (OSError, ValueError) as error:
-        raise RecipeError(f"{path}: not readable as a recipe in JSON ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError(f"{path}: not readable as a recipe in JSON ({reason})") from error
     try:
         # A run's recipe.json serves, too.
         return from_json(document.get("recipe", document) if isinstance(document, dict) else document)

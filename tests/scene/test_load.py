@@ -98,6 +98,16 @@ def test_a_zero_byte_image(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_named_as_an_image(tmp_path: Path) -> None:
+    write_colmap(tmp_path, pinholes(3))
+    path = tmp_path / "images/photo_01.png"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(SceneError) as caught:
+        load_scene(tmp_path)
+    assert str(caught.value).startswith(f"{path}: cannot be read as an image: Is a directory; ")
+
+
 def test_half_an_image(tmp_path: Path) -> None:
     write_colmap(tmp_path, pinholes(3))
     path = tmp_path / "images/photo_01.png"
