@@ -29,6 +29,7 @@ _AS_IT_IS = SceneOptions()
 _EXTENT = 1.1  # x the largest distance of a camera from their mean (Kerbl et al. 2023, released code)
 _LEAST_EXTENT = 1e-6
 _STANDING = 0.01  # x the points' median distance: cameras nearer to each other only turn about
+_FAR = 1e4  # x the extent: so far from the origin float32's steps are a thousandth of it
 _COLORS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _MOST_NAMED = 5  # folders, in a hint
 _RUN_FILE = "recipe.json"  # as session.directory has it, which may import this, and not the other way round
@@ -72,6 +73,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
     if points is None:
         points = draw_points(train, options.random_points, options.seed)
         point_notes = (f"no point cloud: {len(points.xyz)} points, {points.source}",)
+    extent = scene_extent([*train, *tested], points.xyz)
     return Scene(
         name=folder.resolve().name,
         path=folder,
@@ -79,7 +81,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
         test=tested,
         points=points,
         background=background,
-        extent=scene_extent([*train, *tested], points.xyz),
+        extent=extent,
         notes=(
             *capture.notes,
             *_lens_notes(shots),
@@ -89,6 +91,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
             *memory_notes,
             test_note,
             *point_notes,
+            *_far_notes(train, extent),
         ),
     )
 
@@ -201,6 +204,17 @@ def scene_extent(views: Sequence[View], xyz: np.ndarray | None = None) -> float:
         distance = float(np.median(np.linalg.norm(xyz - middle, axis=1)))
         largest = distance if largest < _STANDING * distance else largest
     return max(_EXTENT * largest, _LEAST_EXTENT)
+
+
+def _far_notes(views: Sequence[View], extent: float) -> list[str]:
+    """What to tell about a scene far from the origin, as georeferenced ones are."""
+    middle = np.mean([view.camera.centre for view in views], axis=0)
+    if np.linalg.norm(middle) < _FAR * extent:
+        return []
+    return [
+        f"coordinates of {np.abs(middle).max():,.0f} leave float32 little detail: "
+        "subtract an offset from cameras and points"
+    ]
 
 
 def _check_background(text: str) -> None:
