@@ -23,6 +23,7 @@ from gaussians.scene import Scene, SceneOptions, load_scene
 from gaussians.session.ablation import Ablation
 from gaussians.session.ablation_directory import AblationDirectory, AblationPlan
 from gaussians.session.clock import SAVE_EVERY
+from gaussians.session.directory import RunDirectory
 from gaussians.session.kernel_process import compile_apart
 from gaussians.session.machine import choose_device
 
@@ -111,6 +112,8 @@ def run(arguments: list[str]) -> int:
 
 def _planned(flags: Flags, directory: AblationDirectory) -> AblationPlan:
     """What the flags ask for, together with what is in the directory. Raises DistilleryError."""
+    if RunDirectory(directory.path).exists and not directory.exists:
+        raise RunError(f"{directory.path}: holds a run; choose another --out")
     # What failed before it trained anything, as of an unreadable scene, may be asked for otherwise.
     is_begun = directory.exists and (directory.has_runs or not flags.scenes)
     there = directory.load() if is_begun else None

@@ -93,8 +93,9 @@ def run(arguments: list[str]) -> int:
     flags: Flags = parse(Flags, arguments, "bench", DESCRIPTION)
     if flags.chart is not None and flags.what != "scale":
         raise BackendUnavailableError("--chart: only scale is drawn; leave it out, or say bench scale")
-    if flags.json is not None:
-        check_file_name(flags.json)  # now, and not after minutes of measuring
+    for path in (flags.json, flags.chart):
+        if path is not None:
+            check_file_name(path)  # now, and not after minutes of measuring
     bench = _Bench(flags, choose_device(flags.device))
     if flags.what in (None, "raster"):
         bench.raster()

@@ -15,7 +15,7 @@ from gaussians.cli.flags import parse
 from gaussians.session.checkup import Finding, check_up, chosen_backend
 from gaussians.session.equipment import machine_facts
 from gaussians.session.warmup import compile_kernels
-from gaussians.storage import write_json
+from gaussians.storage import check_file_name, write_json
 
 DESCRIPTION = "Say what this machine has, what will be used, what is missing and how to get it."
 FAILED_CHECK = 1
@@ -39,6 +39,8 @@ def run(arguments: list[str]) -> int:
         StorageError: a file can't be written.
     """
     flags: Flags = parse(Flags, arguments, "doctor", DESCRIPTION)
+    if flags.json is not None:
+        check_file_name(flags.json)  # now, and not after minutes of compiling
     if flags.compile:
         _compile()
     findings, backend = check_up(), chosen_backend()

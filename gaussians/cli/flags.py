@@ -36,7 +36,12 @@ class SceneFlags:
 
 
 def parse(function: Any, arguments: list[str], command: str, description: str) -> Any:
-    """Let tyro read `arguments` into the parameters of `function` and call it; exit code 2 on bad flags."""
+    """Let tyro read `arguments` into the parameters of `function` and call it; exit code 2 on bad flags.
+
+    Raises:
+        RecipeError: one of the arguments is empty.
+    """
+    _refuse_empty(arguments)
     return tyro.cli(
         function,
         prog=f"main.py {command}".strip(),
@@ -44,6 +49,17 @@ def parse(function: Any, arguments: list[str], command: str, description: str) -
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Raise RecipeError for `--out ""`, as of an unset variable: as a path it is the working directory."""
+    flag = "an argument"
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        is_flag = argument.startswith("--")
+        flag = name if is_flag else flag
+        if not argument or (is_flag and equals and not value):
+            raise RecipeError(f"{flag}: is empty, perhaps by a variable that isn't set; give it a value")
 
 
 def check_save_every(seconds: float) -> None:

@@ -56,7 +56,8 @@ def _named(name: str) -> Recipe:
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; there are {', '.join(recipe_names())}") from None
     except (OSError, ValueError) as error:
-        raise RecipeError(f"{path}: not readable as a recipe in JSON ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError(f"{path}: not readable as a recipe in JSON ({reason})") from error
     try:
         # A run's recipe.json serves, too.
         return from_json(document.get("recipe", document) if isinstance(document, dict) else document)
@@ -65,18 +66,22 @@ def _named(name: str) -> Recipe:
 
 
 def _assign(document: dict[str, Any], assignment: str) -> None:
-    """Set one option of a recipe's JSON by its dotted path; a list may be given as names with commas."""
+    """Set one option of a recipe's JSON by its dotted path; text needs no quotes, a list may have commas."""
     path, equals, text = assignment.partition("=")
     *parents, name = path.split(".")
     node: Any = document
     for parent in parents:
         node = node.get(parent) if isinstance(node, dict) else None
-    if not equals or not isinstance(node, dict) or name not in node:
+    if not isinstance(node, dict) or name not in node:
         raise RecipeError(
             f"--set {assignment}: no such option; wanted is OPTION=VALUE, as recipe.json names them"
         )
+    if not equals:
+        raise RecipeError(f"--set {assignment}: =VALUE is missing; wanted is OPTION=VALUE")
+    before = node[name]
     try:
-        node[name] = json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        is_list = isinstance(node[name], list)
-        node[name] = [part.strip() for part in text.split(",")] if is_list else text
+        value = [part.strip() for part in text.split(",")] if isinstance(before, list) else text
+    # A budget of 50000 looks like a number, and is wanted as it is written.
+    node[name] = text if isinstance(before, str) and not isinstance(value, str) else value

@@ -28,7 +28,9 @@ from gaussians.storage import replacing
 from gaussians.train.evaluate import render_view
 
 DESCRIPTION = "Render a run's model or a splat file from the scene's cameras."
+FPS, SECONDS = 30, 8
 MAX_FPS, MAX_SECONDS = 240, 3600
+_FPS, _SECONDS = f"(default: {FPS})", f"(default: {SECONDS})"
 _VIEWS, _MODEL = "(default: test; for a video: all)", "(default: student)"
 
 
@@ -46,9 +48,9 @@ class Flags:
     """Which cameras: the held-out ones, the training ones, or all; a video flies past them."""
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint=_MODEL)] = None
     """Which model of a run: student, vanilla, perturbed, dropout."""
-    fps: float = 30
+    fps: Annotated[float | None, tyro.conf.arg(metavar="FPS", help_behavior_hint=_FPS)] = None
     """Frames a second of a video."""
-    seconds: float = 8
+    seconds: Annotated[float | None, tyro.conf.arg(metavar="SECONDS", help_behavior_hint=_SECONDS)] = None
     """Length of a video."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
     """Where to render."""
@@ -71,10 +73,11 @@ def run(arguments: list[str]) -> int:
     which = flags.views or ("all" if is_film else "test")
     views = _chosen(scene, which)
     if is_film:
-        frames = max(1, round(flags.fps * flags.seconds))
+        fps, seconds = flags.fps or FPS, flags.seconds or SECONDS
+        frames = max(1, round(fps * seconds))
         cameras = camera_path(walking_order([view.camera for view in views]), frames)
-        _write_film(flags.out, gaussians, cameras, scene, flags.fps)
-        print(f"{flags.out}: {len(cameras)} frames, {flags.fps:g} a second, through {len(views)} cameras")
+        _write_film(flags.out, gaussians, cameras, scene, fps)
+        print(f"{flags.out}: {len(cameras)} frames, {fps:g} a second, through {len(views)} cameras")
     else:
         _write_images(flags.out, gaussians, views, scene)
         print(f"{flags.out}: {len(views)} images, views: {which}")
@@ -82,12 +85,15 @@ def run(arguments: list[str]) -> int:
 
 
 def _check(flags: Flags, is_film: bool) -> None:
-    if is_film:
-        for name, value, most in (("fps", flags.fps, MAX_FPS), ("seconds", flags.seconds, MAX_SECONDS)):
-            if not 0 < value <= most:
-                raise RecipeError(f"--{name} {value:g}: must be above 0 and at most {most}")
-    elif flags.out.suffix and not flags.out.is_dir():
+    if not is_film and flags.out.suffix and not flags.out.is_dir():
         raise RecipeError(f"--out {flags.out}: give a folder for images, or a file ending in .mp4")
+    for name, value, most in (("fps", flags.fps, MAX_FPS), ("seconds", flags.seconds, MAX_SECONDS)):
+        if value is None:
+            continue
+        if not is_film:
+            raise RecipeError(f"--{name}: is for a video; leave it out, or let --out end in .mp4")
+        if not 0 < value <= most:
+            raise RecipeError(f"--{name} {value:g}: must be above 0 and at most {most}")
 
 
 def _chosen(scene: Scene, which: str) -> list[View]:

@@ -46,7 +46,7 @@ def splat_scene(
     gaussians = gaussians.to(device)
     cameras, note = splat_cameras(path, gaussians, options.seed)
     names = [f"pose {index:04}" for index in range(len(cameras))]
-    test, test_note = choose_test(names, None, options)
+    test, test_note = choose_test(path, names, None, options)
     with shelf:
         for done, (name, camera) in enumerate(zip(names, cameras, strict=True)):
             if progress is not None:

@@ -128,15 +128,16 @@ def read_rows(header: PlyHeader, name: str) -> np.ndarray:
 
 
 def columns(rows: np.ndarray, names: list[str]) -> np.ndarray:
-    """[len(rows), len(names)] float32: the named fields side by side."""
+    """[len(rows), len(names)] float32: the named fields side by side; what is beyond float32 is infinite."""
     all_names = rows.dtype.names or ()
     if all(rows.dtype[name] == np.float32 for name in all_names):
         # One pass over the file's rows instead of one per column: what makes big files quick.
         table = rows.view(np.float32).reshape(len(rows), len(all_names))
         return np.take(table, [all_names.index(name) for name in names], axis=1)
     out = np.empty((len(rows), len(names)), np.float32)
-    for index, name in enumerate(names):
-        out[:, index] = rows[name]
+    with np.errstate(over="ignore"):
+        for index, name in enumerate(names):
+            out[:, index] = rows[name]
     return out
 
 
@@ -209,6 +210,7 @@ def _read_text(file: BinaryIO, element: PlyElement, dtype: np.dtype, skip: int) 
             f"{len(element.properties)}; export it again."
         )
     rows = np.empty(len(wide) if wide.size else 0, dtype)
-    for index, field in enumerate(element.names):
-        rows[field] = wide[:, index] if wide.size else 0
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers that the declared types don't hold
+        for index, field in enumerate(element.names):
+            rows[field] = wide[:, index] if wide.size else 0
     return rows

@@ -17,12 +17,14 @@ def checked(path: Path, gaussians: Gaussians) -> Gaussians:
     """The same Gaussians with infinite opacity logits brought to ∓MAX_LOGIT; finite ones stay as they are.
 
     Raises:
-        SplatError: says how many Gaussians have other NaN or infinite parameters, and which.
+        SplatError: says how many Gaussians have other parameters, or scales, that are NaN or infinite, and
+            which.
     """
     bad = {
         "means": _broken_rows(gaussians.means),
         "rotations": _broken_rows(gaussians.quats),
-        "scales": _broken_rows(gaussians.log_scales),
+        # A logarithm may be finite and its scale, as a float32, may not.
+        "scales": _broken_rows(gaussians.log_scales) | _broken_rows(gaussians.log_scales.exp()),
         "opacities": gaussians.logit_opacities.isnan(),
         "colours": _broken_rows(gaussians.sh0) | _broken_rows(gaussians.shN),
     }

@@ -10,6 +10,7 @@ from gaussians.scene.lens import Lens
 from gaussians.scene.types import Points
 
 _RIGID = 1e-2  # largest deviation from a rotation that is still rounding
+_FARTHEST = 1e15  # of a camera's coordinates: a float32 still holds squares of distances to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +53,31 @@ class Capture:
     notes: tuple[str, ...] = ()
 
 
+def check_position(position: np.ndarray, where: str) -> None:
+    """Refuse a camera so far away that numbers overflow. Raises SceneError; it begins with `where`.
+
+    Args:
+        position: [3] finite, in world coordinates, or in the camera's: they are as far.
+        where: the file and the photo.
+    """
+    farthest = float(np.abs(position).max())
+    if farthest > _FARTHEST:
+        raise SceneError(
+            f"{where}: its camera is {farthest:.0e} units away, too far to compute with; "
+            "export the cameras again."
+        )
+
+
 def rigid_inverse(matrix: np.ndarray, where: str) -> np.ndarray:
     """[4, 4] the inverse of a camera's pose, made exactly rigid: rounding and a uniform scale are dropped.
 
     Raises:
-        SceneError: not finite, a mirror image, or sheared; the message begins with `where`.
+        SceneError: not finite, a mirror image, sheared, or too far away; the message begins with `where`.
     """
     linear, translation = matrix[:3, :3], matrix[:3, 3]
-    size = np.cbrt(np.linalg.det(linear)) if np.all(np.isfinite(matrix)) else 0.0
-    if size <= 0:
+    with np.errstate(over="ignore", invalid="ignore"):  # of what is no rotation, and is refused
+        size = np.cbrt(np.linalg.det(linear)) if np.all(np.isfinite(matrix)) else 0.0
+    if not 0 < size < np.inf:
         raise SceneError(
             f"{where}: its camera pose is not a rotation and a position; export the cameras again."
         )
@@ -68,6 +85,7 @@ def rigid_inverse(matrix: np.ndarray, where: str) -> np.ndarray:
     rotation = u @ vt
     if np.abs(linear / size - rotation).max() > _RIGID:
         raise SceneError(f"{where}: its camera pose is sheared; export the cameras again.")
+    check_position(translation, where)
     inverse = np.eye(4)
     inverse[:3, :3] = rotation.T
     inverse[:3, 3] = -rotation.T @ translation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gaussians.errors import SceneError
-from gaussians.scene.capture import Capture, Shot
+from gaussians.scene.capture import Capture, Shot, check_position
 from gaussians.scene.colmap_files import NAMES, check_model, is_model, names_in_text
 from gaussians.scene.folders import choose_images
 from gaussians.scene.lens import Lens
@@ -115,6 +115,7 @@ def viewmat_of(image: "pycolmap.Image", model: Path) -> np.ndarray:
     viewmat[:3] = image.cam_from_world().matrix()
     if not np.all(np.isfinite(viewmat)):
         raise SceneError(f"{model}: the pose of image {image.name} is not finite; export the model again.")
+    check_position(viewmat[:3, 3], f"{model}: image {image.name}")
     return viewmat
 
 

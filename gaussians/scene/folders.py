@@ -128,7 +128,7 @@ def choose_images(
         held_out: names of test views, all of which may be missing.
 
     Raises:
-        SceneError: too many are missing; says how many, and the first of them.
+        SceneError: too many are missing; says how many, and the first of them. Or two names are one image.
     """
     candidates = _candidates(scene, names)
     best = min(candidates, key=lambda candidate: len(candidate.gaps))
@@ -142,6 +142,7 @@ def choose_images(
     # A fraction has one pixel of tolerance: a half of 1557 is 778 to one program and 779 to another.
     wanted = resolution.width or int(full * (resolution.fraction or 1.0) + 0.5) - 1
     chosen = next((each for each in alike if each.width >= wanted), alike[-1])
+    _refuse_twins(scene / source, names, chosen.paths)
     full_paths = full_size.paths if full_size else (None,) * len(names)
     return Choice(chosen.paths, full_paths, chosen.label, min(1.0, chosen.width / full), notes)
 
@@ -176,6 +177,22 @@ def _missing(
         for kind, lacking in (("photos", needed), ("test views", tests))
         if lacking
     )
+
+
+def _refuse_twins(source: Path, names: Sequence[str], paths: Sequence[Path | None]) -> None:
+    """Raise SceneError where a photo has two cameras: it could be trained on and be a test view.
+
+    Names may spell it differently, so what is compared is the file that they lead to.
+    """
+    seen: dict[Path, str] = {}
+    for name, path in zip(names, paths, strict=True):
+        if path is None:
+            continue
+        real = path.resolve()
+        if real in seen:
+            which = name if name == seen[real] else f"{seen[real]} and {name}, which are one file"
+            raise SceneError(f"{source}: a photo has two cameras ({which}); delete one of them.")
+        seen[real] = name
 
 
 def _letters(name: str) -> str:

@@ -62,7 +62,9 @@ def broken_image(path: Path, error: Exception) -> SceneError:
     elif isinstance(error, UnidentifiedImageError):
         reason = "not an image in a known format"
     else:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # The system's own errors say the path again.
+        said = getattr(error, "strerror", None) or str(error)
+        reason = said.splitlines()[0] if said else type(error).__name__
     return SceneError(f"{path}: cannot be read as an image: {reason}; copy it again, or remove it.")
 
 

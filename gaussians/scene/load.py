@@ -1,6 +1,7 @@
 """One `load_scene`: recognise what a folder holds, read it, and hand over a Scene."""
 
 import dataclasses
+import json
 import os
 import re
 from collections import Counter
@@ -28,8 +29,10 @@ _AS_IT_IS = SceneOptions()
 _EXTENT = 1.1  # x the largest distance of a camera from their mean (Kerbl et al. 2023, released code)
 _LEAST_EXTENT = 1e-6
 _STANDING = 0.01  # x the points' median distance: cameras nearer to each other only turn about
+_FAR = 1e4  # x the extent: so far from the origin float32's steps are a thousandth of it
 _COLORS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _MOST_NAMED = 5  # folders, in a hint
+_RUN_FILE = "recipe.json"  # as session.directory has it, which may import this, and not the other way round
 _EXPECTED = "expected sparse/0/ (COLMAP), transforms.json, or photos to run structure from motion on"
 
 
@@ -51,7 +54,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
     folder = path if path.is_dir() else path.parent
     capture = _read(path, options, resolution, progress)
     shots, mask_notes = with_masks(folder, capture.shots)
-    test, test_note = choose_test([shot.name for shot in shots], capture.test, options)
+    test, test_note = choose_test(folder, [shot.name for shot in shots], capture.test, options)
     headers = read_headers(shots)
     background = background_color(options.background, any(header.has_alpha for header in headers))
     finish = Finish(resolution, capture.reduction, background)
@@ -70,6 +73,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
     if points is None:
         points = draw_points(train, options.random_points, options.seed)
         point_notes = (f"no point cloud: {len(points.xyz)} points, {points.source}",)
+    extent = scene_extent([*train, *tested], points.xyz)
     return Scene(
         name=folder.resolve().name,
         path=folder,
@@ -77,7 +81,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
         test=tested,
         points=points,
         background=background,
-        extent=scene_extent([*train, *tested], points.xyz),
+        extent=extent,
         notes=(
             *capture.notes,
             *_lens_notes(shots),
@@ -87,6 +91,7 @@ def load_scene(path: Path, options: SceneOptions = _AS_IT_IS, progress: Progress
             *memory_notes,
             test_note,
             *point_notes,
+            *_far_notes(train, extent),
         ),
     )
 
@@ -123,10 +128,25 @@ def _read_folder(
         return dataclasses.replace(capture, notes=(*capture.notes, note))
     if file is not None:
         return transforms.read(file, resolution)
+    trained_on = _scene_of_run(scene)
+    if trained_on is not None:
+        raise SceneError(
+            f"{scene}: is a run; go on with it by --out {scene} --resume, or give its scene ({trained_on})"
+        )
     folder, names = photos.find_photos(scene)
     if not names:
         raise SceneError(f"{scene}: no cameras and no photos found; {_hint(scene)}")
     return photos.read(folder, names, cache_folder(options), progress)
+
+
+def _scene_of_run(folder: Path) -> Path | None:
+    """The scene that a folder's recipe.json says a run in it is trained on; None: no run, or of itself."""
+    try:
+        document = json.loads((folder / _RUN_FILE).read_text(encoding="utf-8"))
+        scene = Path(document["scene"])
+        return None if scene.resolve() == folder.resolve() else scene
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def cache_folder(options: SceneOptions) -> Path:
@@ -184,6 +204,17 @@ def scene_extent(views: Sequence[View], xyz: np.ndarray | None = None) -> float:
         distance = float(np.median(np.linalg.norm(xyz - middle, axis=1)))
         largest = distance if largest < _STANDING * distance else largest
     return max(_EXTENT * largest, _LEAST_EXTENT)
+
+
+def _far_notes(views: Sequence[View], extent: float) -> list[str]:
+    """What to tell about a scene far from the origin, as georeferenced ones are."""
+    middle = np.mean([view.camera.centre for view in views], axis=0)
+    if np.linalg.norm(middle) < _FAR * extent:
+        return []
+    return [
+        f"coordinates of {np.abs(middle).max():,.0f} leave float32 little detail: "
+        "subtract an offset from cameras and points"
+    ]
 
 
 def _check_background(text: str) -> None:

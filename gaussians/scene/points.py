@@ -20,9 +20,10 @@ def read_ply(path: Path, source: str) -> Points:
     from plyfile import PlyData, PlyParseError
 
     try:
-        vertex = PlyData.read(str(path))["vertex"].data
-        xyz = np.stack([vertex[axis] for axis in "xyz"], axis=1).astype(np.float32)
-        rgb = _colors(vertex)
+        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, and is dropped
+            vertex = PlyData.read(str(path))["vertex"].data
+            xyz = np.stack([vertex[axis] for axis in "xyz"], axis=1).astype(np.float32)
+            rgb = _colors(vertex)
     # A header may declare lists where numbers belong, and more rows than memory holds or numbers count.
     except (PlyParseError, KeyError, ValueError, TypeError, OSError, OverflowError, MemoryError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

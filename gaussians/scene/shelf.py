@@ -49,7 +49,7 @@ class Shelf:
         elif megabytes >= 0:  # not of NaN
             most = 1e6 * megabytes
         else:
-            raise RecipeError(f"photo_memory_mb = {megabytes:g}: must be at least 0")
+            raise RecipeError(f"--photo-memory-mb {megabytes:g}: must be at least 0")
         return cls(most, Path(platformdirs.user_cache_dir("splat-distillery")) / "photos")
 
     def __enter__(self) -> "Shelf":

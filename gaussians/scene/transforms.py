@@ -8,7 +8,6 @@ its point cloud, so it is left alone.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,7 +31,7 @@ WHOLE, TRAIN, TEST, VALIDATION = (
 _IMAGES = "images/"
 _POINTS = ("points3d.ply", "points3D.ply", "sparse_pc.ply")
 _IN_PIXELS = ("fl_x", "fl_y", "cx", "cy")
-_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+_OPENGL = np.array([1.0, -1.0, -1.0, 1.0])  # x an OpenGL pose's columns: the same camera in OpenCV's axes
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ def read(file: Path, resolution: Resolution) -> Capture:
     if file.name == TRAIN and (scene / VALIDATION).is_file():
         notes.append(f"{VALIDATION} is not used")
     frames.sort(key=lambda frame: frame.name)
-    _refuse_twins(file, frames)
     names = _in_images([frame.name for frame in frames])
     spare = frozenset(name for frame, name in zip(frames, names, strict=True) if frame.name in held_out)
     choice = choose_images(scene, names, [_width(frame) for frame in frames], resolution, file.name, spare)
@@ -147,12 +145,6 @@ def _listed_test(document: dict[str, Any], frames: Sequence[_Frame]) -> frozense
     return frozenset(frame.name for frame in frames if frame.name in wanted) or None
 
 
-def _refuse_twins(file: Path, frames: Sequence[_Frame]) -> None:
-    for one, other in pairwise(frames):
-        if one.name == other.name:
-            raise SceneError(f"{file}: two frames are named {one.name}; delete one of them.")
-
-
 def _in_images(names: Sequence[str]) -> list[str]:
     """The frames' names, relative to the images folder where all frames lie in it."""
     inside = all(name.startswith(_IMAGES) for name in names)
@@ -185,7 +177,7 @@ def _shot(frame: _Frame, name: str, path: Path, full: Path | None) -> Shot:
     mask_path = frame.file.parent / mask.replace("\\", "/") if isinstance(mask, str) and mask else None
     if mask_path is not None and not mask_path.is_file():
         raise SceneError(f"{frame.where}: its mask {mask_path} is missing; put it there or delete mask_path.")
-    return Shot(name, path, rigid_inverse(pose @ _OPENGL, frame.where), lens, mask_path)
+    return Shot(name, path, rigid_inverse(pose * _OPENGL, frame.where), lens, mask_path)
 
 
 def _full_size(frame: _Frame, path: Path, full: Path | None) -> tuple[int, int]:

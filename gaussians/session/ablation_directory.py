@@ -14,11 +14,10 @@ from gaussians.distill.recipe_json import from_json, to_json
 from gaussians.distill.variants import OWN, PHOTOS_ONLY, variant
 from gaussians.errors import RecipeError, RunError
 from gaussians.scene import SceneOptions
-from gaussians.session.directory import CAMERAS_FOLDER, RunDirectory, locked_folder
+from gaussians.session.directory import ABLATION_FILE, CAMERAS_FOLDER, RunDirectory, locked_folder
 from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
 
-PLAN_FILE = "ablation.json"
 _OPTIONS = ("resolution", "test_every", "test_names", "background", "random_points")
 
 
@@ -119,7 +118,7 @@ class AblationDirectory:
     @property
     def exists(self) -> bool:
         """Whether an ablation was begun here."""
-        return (self.path / PLAN_FILE).exists()
+        return (self.path / ABLATION_FILE).exists()
 
     @property
     def has_runs(self) -> bool:
@@ -141,7 +140,7 @@ class AblationDirectory:
         """Write the plan. Raises StorageError."""
         options = {name: getattr(plan.options, name) for name in _OPTIONS}
         write_json(
-            self.path / PLAN_FILE,
+            self.path / ABLATION_FILE,
             {
                 "scenes": {name: str(path) for name, path in plan.scenes.items()},
                 "seeds": plan.seeds,
@@ -156,7 +155,7 @@ class AblationDirectory:
 
     def load(self) -> AblationPlan:
         """Read the plan. Raises RunError, naming what is wrong with it."""
-        path = self.path / PLAN_FILE
+        path = self.path / ABLATION_FILE
         try:
             document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             options = {name: document["options"][name] for name in _OPTIONS}
@@ -172,7 +171,9 @@ class AblationDirectory:
                 budgets=tuple(document["budgets"]),
             )
         except FileNotFoundError:
-            raise RunError(f"{self.path}: no ablation here ({PLAN_FILE} is missing); give scenes") from None
+            raise RunError(
+                f"{self.path}: no ablation here ({ABLATION_FILE} is missing); give scenes"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path}: not readable as an ablation ({error!r}); restore it") from error
         except RecipeError as error:

@@ -23,6 +23,8 @@ from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
 
 RECIPE_FILE, REPORT_FILE = "recipe.json", "report.json"
+ABLATION_FILE = "ablation.json"
+"""In the folder of an ablation, which is no run."""
 CAMERAS_FOLDER = "structure-from-motion"
 """In a run: cameras found for photos that came without."""
 SAME_PLACE = 1e-3  # x the extent of a scene: cameras so near are the same one
@@ -101,7 +103,7 @@ class RunDirectory:
     def check_unused(self) -> None:
         """Raise RunError if a run can't begin here: there is one already, or the path can't be a folder."""
         try:
-            is_used = self.exists
+            is_used, is_ablation = self.exists, (self.path / ABLATION_FILE).exists()
             nearest = next((path for path in (self.path, *self.path.parents) if path.exists()), None)
         except OSError as error:  # as of too long a name
             why = f"can't be a folder ({error.strerror})"
@@ -110,6 +112,8 @@ class RunDirectory:
             raise RunError(
                 f"{self.path}: holds a run already; add --resume to go on with it, or choose another --out"
             )
+        if is_ablation:
+            raise RunError(f"{self.path}: holds an ablation; choose another --out")
         if nearest is None:
             raise RunError(f"{self.path}: its drive or share isn't there; choose another --out")
         if not nearest.is_dir():

@@ -94,7 +94,7 @@ def test_list_shows_all_variants_and_teacher_sets(capsys: pytest.CaptureFixture[
         (["--variants", "twins+absgrad"], "each bring their own teachers"),
         (["--seeds", "0"], "--seeds 0"),
         (["--budget", "10%,lots"], 'budget "lots"'),
-        (["--budget", ""], 'budget ""'),
+        (["--budget", ""], "--budget: is empty"),
         (["--recipe", "best"], "preview, fast, paper"),
         (["--steps", "0"], "--steps 0"),
         (["--save-every", "nan"], "--save-every nan"),
@@ -122,6 +122,22 @@ def test_what_is_missing_is_named(scene: Path, tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "file").write_text("mine")
     assert "is a file" in refused(capsys, "ablate", str(scene), "--out", str(tmp_path / "file"))
     assert not (tmp_path / "out").exists()
+
+
+def test_runs_and_ablations_keep_out_of_each_other(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run, ablation = tmp_path / "run", tmp_path / "ablation"
+    for folder, name in ((run, "recipe.json"), (ablation, "ablation.json")):
+        folder.mkdir()
+        (folder / name).write_text("mine")
+    line = refused(capsys, "ablate", str(scene), "--out", str(run))
+    assert line == f"error: {run}: holds a run; choose another --out"
+    for more in ([], ["--resume"]):
+        line = refused(capsys, "distill", str(scene), "--out", str(ablation), *more)
+        assert line == f"error: {ablation}: holds an ablation; choose another --out"
+    assert [path.name for path in run.iterdir()] == ["recipe.json"]
+    assert [path.name for path in ablation.iterdir()] == ["ablation.json"]
 
 
 def test_another_recipe_or_resolution_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]):

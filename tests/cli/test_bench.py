@@ -103,6 +103,15 @@ def test_only_scale_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert not list(tmp_path.iterdir())
 
 
+def test_files_that_cannot_be_written_are_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gaussians.cli.bench.bench_scale", None)
+    for flag in ("--json", "--chart"):
+        assert main(["bench", "scale", flag, str(tmp_path)]) == 2
+        assert f"{tmp_path}: is a folder" in capsys.readouterr().err
+
+
 def test_bench_offers_only_what_exists(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["bench", "everything"])

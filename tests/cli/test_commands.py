@@ -192,6 +192,9 @@ def test_render_says_what_is_wrong(folder: Path, tmp_path: Path, capsys: pytest.
     assert "no finished model cat" in failure(["render", run, "--out", tmp_path, "--model", "cat"], capsys)
     assert ".mp4" in failure(["render", run, "--out", tmp_path / "film.mkv"], capsys)
     assert "--seconds" in failure(["render", run, "--out", tmp_path / "a.mp4", "--seconds", "0"], capsys)
+    for flag in ("--fps", "--seconds"):
+        said = failure(["render", run, "--out", tmp_path / "pictures", flag, "5"], capsys)
+        assert said == f"error: {flag}: is for a video; leave it out, or let --out end in .mp4"
     no_test = ["render", folder / "cat.ply", "--scene", scene, "--test-every", "0", "--out", tmp_path / "out"]
     assert "--views all" in failure([*no_test], capsys)
     blocked = folder / "cat.ply" / "out"

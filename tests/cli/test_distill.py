@@ -108,7 +108,7 @@ def test_results_go_to_standard_output_also_below_bars(
 def test_a_resumed_run_may_have_another_memory_for_photos(whole: Path, capsys: pytest.CaptureFixture[str]):
     assert "photo_memory" not in (whole / "recipe.json").read_text()
     line = ["distill", "--out", str(whole), "--resume", "--photo-memory-mb"]
-    assert "photo_memory_mb = -1" in refused(capsys, *line, "-1")
+    assert "--photo-memory-mb -1" in refused(capsys, *line, "-1")
     assert main([*line, "0"]) == 0
 
 

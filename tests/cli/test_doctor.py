@@ -7,6 +7,7 @@ import pytest
 from gaussians.cli import doctor, main
 from gaussians.session import checkup, equipment
 from gaussians.session.checkup import Finding, check_up
+from tests.cli.command_line import refused
 
 
 def by_name() -> dict[str, Finding]:
@@ -29,6 +30,14 @@ def test_doctor_reports_every_line_with_a_verdict(tmp_path: Path, capsys: pytest
     assert document["auto"] in out
     assert document["machine"]["cores"] >= 1
     assert document["machine"]["memory_bytes"] > 1e8
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_compiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "compile_kernels", None)
+    line = refused(capsys, "doctor", "--compile", "--json", str(tmp_path))
+    assert line == f"error: {tmp_path}: is a folder; give the name of a file to write"
 
 
 def test_what_is_missing_is_named_and_fails_the_check(

@@ -60,6 +60,7 @@ def test_rows_before_the_vertices_that_the_file_cannot_hold_are_truncation(
         ("means", torch.inf, "means of 2"),
         ("log_scales", torch.inf, "scales of 2"),
         ("log_scales", -torch.inf, "scales of 2"),
+        ("log_scales", 500.0, "scales of 2"),
         ("logit_opacities", torch.nan, "opacities of 2"),
         ("quats", torch.nan, "rotations of 2"),
         ("shN", torch.nan, "colours of 2"),
@@ -74,6 +75,18 @@ def test_numbers_that_are_not_finite_are_counted(tmp_path: Path, name: str, valu
     with pytest.raises(SplatError, match="2 of 10"):
         write_splat(tmp_path / "b.ply", gaussians)
     assert not (tmp_path / "b.ply").exists()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("text", [False, True])
+def test_numbers_beyond_float32_are_one_error_and_no_warning(tmp_path: Path, text: bool) -> None:
+    rows = rows_of(random_gaussians(10, 1), "<f8")
+    rows["x"][3] = 1e300
+    path = save(tmp_path / "a.ply", rows, text=text)
+    if text:  # may say what its declared type doesn't hold
+        path.write_bytes(path.read_bytes().replace(b"double", b"float"))
+    with pytest.raises(SplatError, match=r"a\.ply: 1 of 10 Gaussians are NaN or infinite \(means of 1\)"):
+        read_splat(path)
 
 
 def point_cloud(path: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, cache: Path) -> N
 
 @pytest.mark.parametrize("memory_mb", [-1.0, np.nan])
 def test_nonsense_bounds_are_refused_before_anything_is_read(tmp_path: Path, memory_mb: float) -> None:
-    with pytest.raises(RecipeError, match="photo_memory_mb"):
+    with pytest.raises(RecipeError, match="--photo-memory-mb"):
         load_scene(tmp_path / "nowhere", SceneOptions(photo_memory_mb=memory_mb))
 
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path, PurePath
@@ -20,6 +21,7 @@ from tests.scene.disk import (
     write_colmap,
     write_transforms,
 )
+from tests.scene.frames import ALL, ANGLE_X, frame
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -75,12 +77,36 @@ def test_a_folder_without_photos_says_what_is_in_it(tmp_path: Path, files: list[
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_is_no_scene_unless_it_is_its_own(tmp_path: Path) -> None:
+    run, scene = tmp_path / "run", tmp_path / "scene"
+    run.mkdir()
+    (run / "report.png").touch()
+    wanted = rf"{run}: is a run; go on with it by --out {run} --resume, or give its scene \({scene}\)"
+    (run / "recipe.json").write_text(json.dumps({"scene": str(scene), "recipe": {}}))
+    with pytest.raises(SceneError, match=wanted):
+        load_scene(run)
+    for content in (json.dumps({"scene": str(run)}), json.dumps({"student": {}}), "[1]", "{"):
+        (run / "recipe.json").write_text(content)
+        with pytest.raises(SceneError, match="1 photos without cameras"):
+            load_scene(run)
+
+
 def test_a_zero_byte_image(tmp_path: Path) -> None:
     write_colmap(tmp_path, pinholes(3))
     (tmp_path / "images/photo_01.png").write_bytes(b"")
     with pytest.raises(SceneError, match=r"photo_01\.png: .*empty \(0 bytes\)") as caught:
         load_scene(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_named_as_an_image(tmp_path: Path) -> None:
+    write_colmap(tmp_path, pinholes(3))
+    path = tmp_path / "images/photo_01.png"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(SceneError) as caught:
+        load_scene(tmp_path)
+    assert str(caught.value).startswith(f"{path}: cannot be read as an image: Is a directory; ")
 
 
 def test_half_an_image(tmp_path: Path) -> None:
@@ -174,6 +200,22 @@ def test_photos_that_a_mask_hides_are_left_out_and_told(tmp_path: Path) -> None:
     scene = load_scene(tmp_path, SceneOptions(test_names=("photo_02", "photo_03")))
     assert [PurePath(view.name).stem for view in (*scene.train, *scene.test)] == ["photo_01", "photo_03"]
     assert any("all black: 2 photos (the first: photo_00" in note for note in scene.notes)
+
+
+@pytest.mark.parametrize(("offset", "told"), [((500_000, 5_400_000), True), ((1000, 1000), False)])
+def test_coordinates_too_large_for_float32_are_told(
+    tmp_path: Path, offset: tuple[int, int], told: bool
+) -> None:
+    frames = [frame(tmp_path, f"{i}.png", i) for i in range(3)]
+    for each in frames:
+        for axis in range(2):
+            each["transform_matrix"][axis][3] += offset[axis]
+    write_transforms(tmp_path, frames, camera_angle_x=ANGLE_X)
+    notes = [note for note in load_scene(tmp_path, ALL).notes if "float32" in note]
+    wanted = (
+        "coordinates of 5,400,000 leave float32 little detail: subtract an offset from cameras and points"
+    )
+    assert notes == ([wanted] if told else [])
 
 
 def test_a_scene_without_points_says_how_they_were_drawn(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from gaussians.errors import RecipeError, SceneError
@@ -5,6 +7,7 @@ from gaussians.scene import SceneOptions
 from gaussians.scene.resolution import Resolution
 from gaussians.scene.split import choose_test
 
+SCENE = Path("garden")
 NAMES = tuple(f"left/img_{index:02d}.jpg" for index in range(10))
 
 
@@ -44,39 +47,41 @@ def test_a_divisor_is_recognised() -> None:
 
 @pytest.mark.parametrize(("every", "expected"), [(8, {0, 8}), (3, {0, 3, 6, 9}), (0, set()), (100, {0})])
 def test_every_nth_by_name_from_the_first_on(every: int, expected: set[int]) -> None:
-    test, _ = choose_test(NAMES, None, SceneOptions(test_every=every))
+    test, _ = choose_test(SCENE, NAMES, None, SceneOptions(test_every=every))
     assert test == {NAMES[index] for index in expected}
 
 
 @pytest.mark.parametrize("text", ["left/img_03.jpg", "img_03.jpg", "img_03", "left/img_03", "left\\img_03"])
 def test_a_test_view_by_its_name_or_its_end(text: str) -> None:
-    test, note = choose_test(NAMES, None, SceneOptions(test_names=(text,)))
+    test, note = choose_test(SCENE, NAMES, None, SceneOptions(test_names=(text,)))
     assert test == {"left/img_03.jpg"}
     assert "(1 of 10)" in note
 
 
 def test_an_unknown_test_view_lists_some_that_exist() -> None:
-    with pytest.raises(SceneError, match=r"'g_03'.*left/img_00\.jpg, .*\.\.\."):
-        choose_test(NAMES, None, SceneOptions(test_names=("img_03", "g_03")))
+    with pytest.raises(SceneError, match=r"garden: has no photo 'g_03' .*left/img_00\.jpg, .*\.\.\."):
+        choose_test(SCENE, NAMES, None, SceneOptions(test_names=("img_03", "g_03")))
 
 
 def test_the_scenes_own_split_goes_before_every_nth_and_after_names() -> None:
     own = frozenset(NAMES[:2])
-    assert choose_test(NAMES, own, SceneOptions())[0] == own
-    assert choose_test(NAMES, own, SceneOptions(test_names=("img_05",)))[0] == {NAMES[5]}
+    assert choose_test(SCENE, NAMES, own, SceneOptions())[0] == own
+    assert choose_test(SCENE, NAMES, own, SceneOptions(test_names=("img_05",)))[0] == {NAMES[5]}
 
 
 def test_something_must_be_left_to_train_on() -> None:
-    with pytest.raises(SceneError, match="all 10 photos are test views"):
-        choose_test(NAMES, None, SceneOptions(test_every=1))
-    with pytest.raises(RecipeError, match="test_every"):
-        choose_test(NAMES, None, SceneOptions(test_every=-1))
+    with pytest.raises(SceneError, match="garden: all 10 photos are test views"):
+        choose_test(SCENE, NAMES, None, SceneOptions(test_every=1))
+    with pytest.raises(SceneError, match=r"garden: its only photo is a test view; .*--test-every 0"):
+        choose_test(SCENE, NAMES[:1], None, SceneOptions())
+    with pytest.raises(RecipeError, match="--test-every -1"):
+        choose_test(SCENE, NAMES, None, SceneOptions(test_every=-1))
 
 
 def test_another_n_than_the_default_goes_before_the_files_own_split() -> None:
     names, own = [f"{index}" for index in range(8)], frozenset({"3"})
-    assert choose_test(names, own, SceneOptions())[0] == own
-    assert choose_test(names, own, SceneOptions(test_every=4))[0] == {"0", "4"}
-    assert choose_test(names, own, SceneOptions(test_every=0))[0] == set()
+    assert choose_test(SCENE, names, own, SceneOptions())[0] == own
+    assert choose_test(SCENE, names, own, SceneOptions(test_every=4))[0] == {"0", "4"}
+    assert choose_test(SCENE, names, own, SceneOptions(test_every=0))[0] == set()
     with pytest.raises(SceneError, match="--test-every; 0: none"):
-        choose_test(names[:1], None, SceneOptions())
+        choose_test(SCENE, names, None, SceneOptions(test_every=1))

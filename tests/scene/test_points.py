@@ -48,6 +48,17 @@ def test_points_that_are_nowhere_are_dropped(tmp_path: Path) -> None:
         read_ply(path, "points.ply")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("text", [False, True])
+def test_points_beyond_float32_are_dropped_without_a_warning(tmp_path: Path, text: bool) -> None:
+    path = tmp_path / "points.ply"
+    fields = [(name, "f8") for name in ("x", "y", "z", "red", "green", "blue")]
+    write_ply(path, [(1e300, 0, 0, 1e308, 0, 0), (1, 2, 3, 1, 0, 0)], fields, text)
+    if text:  # may say what its declared type doesn't hold
+        path.write_bytes(path.read_bytes().replace(b"double", b"float"))
+    assert read_ply(path, "points.ply").xyz.tolist() == [[1, 2, 3]]
+
+
 def test_bad_point_clouds_are_named(tmp_path: Path) -> None:
     path = tmp_path / "points.ply"
     write_ply(path, [(1.0, 2.0, 3.0)] * 50, AXES)

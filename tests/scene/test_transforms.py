@@ -173,6 +173,28 @@ def test_a_uniform_scale_in_a_pose_is_dropped_and_a_mirrored_pose_refused(tmp_pa
             load_scene(tmp_path, ALL)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.inf, 1e300])
+@pytest.mark.parametrize("place", [(0, 0), (1, 2), (0, 3)])
+def test_poses_of_impossible_numbers_are_one_error_and_no_warning(
+    tmp_path: Path, place: tuple[int, int], value: float
+) -> None:
+    frames = [frame(tmp_path, f"{i}.png", i) for i in range(2)]
+    frames[1]["transform_matrix"][place[0]][place[1]] = value
+    write_transforms(tmp_path, frames, camera_angle_x=ANGLE_X)
+    with pytest.raises(SceneError, match=r"frame 1\.png: its camera"):
+        load_scene(tmp_path, ALL)
+
+
+@pytest.mark.parametrize("far", [1e30, 1e300])
+def test_a_camera_beyond_all_numbers_is_refused(tmp_path: Path, far: float) -> None:
+    frames = [frame(tmp_path, f"{i}.png", i) for i in range(2)]
+    frames[1]["transform_matrix"][1][3] = -far
+    write_transforms(tmp_path, frames, camera_angle_x=ANGLE_X)
+    with pytest.raises(SceneError, match=r"transforms\.json: frame 1\.png: its camera is 1e\+\d+ units away"):
+        load_scene(tmp_path, ALL)
+
+
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/scenes")
 def test_fox_is_the_same_scene_from_transforms_and_from_colmap() -> None:

@@ -43,7 +43,13 @@ def test_files_that_are_no_transforms(tmp_path: Path, content: str | bytes, mess
         ({"camera_angle_x": 1.0}, {"transform_matrix": None}, '"transform_matrix" is not 4x4'),
         ({"camera_angle_x": 1.0, "camera_model": "LIGHTFIELD"}, {}, "camera_model 'LIGHTFIELD' is not known"),
         ({"camera_angle_x": 1.0}, {"file_path": "gone.png"}, r"1 of its 2 images are missing .*gone\.png"),
-        ({"camera_angle_x": 1.0}, {"file_path": "1.png"}, r"two frames are named 1\.png"),
+        ({"camera_angle_x": 1.0}, {"file_path": "1.png"}, r"a photo has two cameras \(1\.png\)"),
+        ({"camera_angle_x": 1.0}, {"file_path": "1.PNG"}, r"cameras \(1\.PNG and 1\.png, which are one file"),
+        (
+            {"camera_angle_x": 1.0},
+            {"file_path": "sub/../1.png"},
+            r"cameras \(1\.png and sub/\.\./1\.png, which",
+        ),
         ({"camera_angle_x": 1.0}, {"mask_path": "gone.png"}, r"its mask .*gone\.png is missing"),
         ({"camera_angle_x": 1.0, "w": np.inf}, {}, "w is inf, not a number"),
         ({"camera_angle_x": 1.0, "w": 10**400}, {}, "w is 10*, not a number"),
@@ -51,6 +57,7 @@ def test_files_that_are_no_transforms(tmp_path: Path, content: str | bytes, mess
     ],
 )
 def test_bad_frames(tmp_path: Path, shared: dict[str, Any], keys: dict[str, Any], message: str) -> None:
+    (tmp_path / "sub").mkdir()
     frames = [{**frame(tmp_path, "0.png", 0), **keys}, frame(tmp_path, "1.png", 1)]
     write_transforms(tmp_path, frames, **shared)
     with pytest.raises(SceneError, match=message) as caught:

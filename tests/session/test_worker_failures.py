@@ -187,7 +187,7 @@ def test_failing_render_is_told_once_and_training_goes_on(
     ("model", "name", "why"),
     [
         ("student", "file.txt", "cannot be written in this format"),
-        ("student", "occupied/mine.ply", "could not be written"),
+        ("student", "occupied/mine.ply", "occupied is no folder"),
         ("ensemble", "mine.ply", "can't be exported"),
         ("history:7777", "mine.ply", "can't be exported"),
     ],
