@@ -12,6 +12,7 @@ import tyro
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute, check_save_every, parse
 from gaussians.cli.recipe_flags import make_recipe
+from gaussians.cli.sources import resumed_scene
 from gaussians.cli.stopping import STOPPED, stop_requests
 from gaussians.distill.pipeline import ENSEMBLE, LABELS, STUDENT, TRUNK
 from gaussians.distill.recipe import Recipe
@@ -250,7 +251,7 @@ def _resumed(flags: Flags) -> Begun:
     if not directory.exists:
         return _planned(flags)
     plan = directory.load()
-    plan = dataclasses.replace(plan, scene=_scene_of(flags, plan))
+    plan = dataclasses.replace(plan, scene=resumed_scene(flags.out, flags.scene, plan))
     options = _as_read(flags.scene_flags, plan)
     recipe = asked = plan.recipe
     if any((flags.recipe, flags.budget, flags.steps, flags.set, flags.independent, flags.seed is not None)):
@@ -272,21 +273,6 @@ def _resumed(flags: Flags) -> Begun:
     # The options may differ in the memory for photos, which no run remembers.
     plan = dataclasses.replace(plan, options=options, device=flags.device or plan.device)
     return Begun(plan, directory, is_new=False)
-
-
-def _scene_of(flags: Flags, plan: RunPlan) -> Path:
-    """Where the scene lies of a run that goes on; it may have been moved."""
-    given = None if flags.scene is None else absolute(flags.scene)
-    if given in (None, plan.scene) and not plan.scene.exists():
-        raise RunError(
-            f"{flags.out}: its scene is gone from {plan.scene}; put it back, or give its new place: "
-            f"distill SCENE --out {flags.out} --resume"
-        )
-    if given not in (None, plan.scene) and plan.scene.exists():
-        raise RunError(
-            f"{flags.out}: was begun on {plan.scene}, not on {flags.scene}; leave the scene out to resume"
-        )
-    return given or plan.scene
 
 
 def _as_read(flags: SceneFlags, plan: RunPlan) -> SceneOptions:

@@ -1,4 +1,4 @@
-"""The scene that models are looked at with: a run's own, unless flags say otherwise."""
+"""Which scene a command is about: a run's own, wherever it lies now, unless flags say otherwise."""
 
 import dataclasses
 from pathlib import Path
@@ -7,8 +7,9 @@ import torch
 
 from gaussians.cli.console import Console
 from gaussians.cli.flags import SceneFlags, absolute
-from gaussians.errors import SceneError
+from gaussians.errors import RunError, SceneError
 from gaussians.scene import Scene, SceneOptions
+from gaussians.session.directory import RunPlan
 from gaussians.session.models import Models
 from gaussians.session.scenes import load_views
 
@@ -32,6 +33,28 @@ def scene_source(models: Models, scene: Path | None, flags: SceneFlags) -> tuple
     if folder != models.plan.scene:
         options = dataclasses.replace(options, cache=None)  # the run's folder is for its own scene's cameras
     return folder, options
+
+
+def resumed_scene(out: Path, scene: Path | None, plan: RunPlan) -> Path:
+    """Where the scene lies of a run that goes on; it may have been moved.
+
+    Args:
+        out: the run's directory.
+        scene: the one that is given; None: none is.
+        plan: of the run.
+
+    Raises:
+        RunError: it isn't there any more, or another one is given.
+    """
+    given = None if scene is None else absolute(scene)
+    if given in (None, plan.scene) and not plan.scene.exists():
+        raise RunError(
+            f"{out}: its scene is gone from {plan.scene}; put it back, or give its new place: "
+            f"distill SCENE --out {out} --resume"
+        )
+    if given not in (None, plan.scene) and plan.scene.exists():
+        raise RunError(f"{out}: was begun on {plan.scene}, not on {scene}; leave the scene out to resume")
+    return given or plan.scene
 
 
 def open_scene(models: Models, scene: Path | None, flags: SceneFlags, device: torch.device) -> Scene:

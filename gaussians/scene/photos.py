@@ -79,8 +79,9 @@ def read(folder: Path, names: Sequence[str], cache: Path, progress: Progress | N
     passed_over = unreadable(folder, PHOTOS, known={stem_of(name) for name in names})
     if len(names) < FEWEST_PHOTOS:
         unread = "".join(f" ({line})" for line in passed_over)
+        count = "1 photo" if len(names) == 1 else f"{len(names)} photos"
         raise SceneError(
-            f"{folder}: {len(names)} photos without cameras{unread}; structure from motion takes at least "
+            f"{folder}: {count} without cameras{unread}; structure from motion takes at least "
             f"{FEWEST_PHOTOS}, better 20. Add photos, or a COLMAP model in sparse/0, or transforms.json."
         )
     paths = [folder / name for name in names]
