@@ -9,7 +9,7 @@ from app.theme import Look
 from gaussians.distill.pipeline import ENSEMBLE, STUDENT
 from gaussians.session.messages.commands import SetTeacherWeight
 
-MOST = 3.0  # weight
+LEAST, MOST = 0.05, 3.0  # weight of one that is on alone, and of any
 EMPTY = (
     "Press Start: each teacher is listed here once it is trained, with its size, its quality, and its weight "
     "in what the student learns."
@@ -40,12 +40,16 @@ class TeachersPanel:
             self._names = names
             self._make(names)
         shares = state.shares
+        on = [name for name in names if shares[name] > 0]
         for name in names:
             weight = state.weights.get(name, 1.0)
             if weight > 0:
                 self._kept[name] = weight
             dpg.set_value(f"teacher on {name}", weight > 0)
-            dpg.configure_item(f"weight {name}", enabled=weight > 0)
+            is_last = on == [name]  # which has to teach
+            dpg.configure_item(f"teacher on {name}", enabled=not is_last)
+            least = LEAST if is_last else 0.0
+            dpg.configure_item(f"weight {name}", enabled=weight > 0, min_value=least)
             if not dpg.is_item_active(f"weight {name}"):
                 dpg.set_value(f"weight {name}", weight)
             dpg.set_value(f"teacher facts {name}", self._facts(name))
@@ -81,6 +85,7 @@ class TeachersPanel:
                 dpg.add_progress_bar(tag=f"teacher share {name}", width=-1)
                 with inside(dpg.add_tooltip(f"teacher on {name}", delay=0.4)):
                     dpg.add_text("Off: it has no part in the ensemble, nor in what the student learns next.")
+                    dpg.add_text("One has to stay on.")
                 dpg.add_spacer(height=6)
         with inside(dpg.add_group(parent="teachers", show=bool(names))):
             dpg.add_separator()
