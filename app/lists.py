@@ -8,6 +8,7 @@ from app.view_bar import CELLS
 MENUS = (MENU, CELLS)
 WINDOWS = ("mvAppItemType::mvWindowAppItem", "mvAppItemType::mvChildWindow")
 PASSING = 1  # frames without focus that it takes to go from one window to another
+ANEW = 30  # frames without focus after which windows are looked for once more
 
 
 class Lists:
@@ -27,7 +28,7 @@ class Lists:
             self._without_focus = 0
             return
         self._without_focus += 1
-        if self._without_focus == PASSING + 1:  # some may be new; not each frame, since it takes 10 ms
+        if self._without_focus % ANEW == PASSING + 1:  # some may be new; not each frame: it takes 10 ms
             self._windows = [item for item in dpg.get_all_items() if dpg.get_item_type(item) in WINDOWS]
             if any(map(_has_focus, self._windows)):
                 self._without_focus = 0

@@ -45,14 +45,13 @@ def run(arguments: list[str], window: OpenWindow | None = None) -> int:
     commands = "\n".join(f"  {name:8} {what}" for name, what in COMMANDS.items())
     flags: StudioFlags = parse(StudioFlags, arguments, "", DESCRIPTION + commands)
     path, directory = flags.scene, flags.run
-    run_there = directory is not None and RunDirectory(directory).exists
-    if run_there and path is None:
-        path = directory
+    begun = directory if directory is not None and RunDirectory(directory).exists else None
+    path = begun if path is None else path
     if window is not None:
         if path is not None and not path.exists():
             raise SceneError(f"{path}: no such file or folder; give a scene, a run or a splat file")
-        if run_there and path is not None and directory is not None:
-            path = _run_of(path, directory)
+        if path is not None and begun is not None:
+            path = _run_of(path, begun)
         return window(replace(flags, scene=path))
     device = None if flags.device == "auto" else flags.device
     print("no display: distilling headless; see README.md for all commands", file=sys.stderr)

@@ -10,6 +10,8 @@ from gaussians.errors import SceneError
 from gaussians.scene.headers import read_header
 from gaussians.scene.resolution import Resolution
 
+RUN_FILE, RUN_PICTURE = "recipe.json", "report.png"
+"""What tells a run's folder, and the image in it that is no photo."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 _FULL_SIZE = ("images", ".")
 _FOLDERS = ("images", "images_2", "images_4", "images_8", ".")
@@ -99,7 +101,7 @@ def is_image(name: str) -> bool:
 
 def is_report(path: Path) -> bool:
     """Whether an image is the picture of a run's report: a run may lie among the photos that it is of."""
-    return path.name == "report.png" and (path.parent / "recipe.json").exists()
+    return path.name == RUN_PICTURE and (path.parent / RUN_FILE).exists()
 
 
 def stem_of(name: str) -> str:

@@ -15,6 +15,7 @@ import platformdirs
 from gaussians.errors import RecipeError, SceneError
 from gaussians.scene import colmap, photos, transforms
 from gaussians.scene.capture import Capture, Shot
+from gaussians.scene.folders import RUN_FILE
 from gaussians.scene.headers import Header
 from gaussians.scene.images import Finish, load_views, read_headers
 from gaussians.scene.masks import with_masks, without_blank
@@ -32,7 +33,6 @@ _STANDING = 0.01  # x the points' median distance: cameras nearer to each other 
 _FAR = 1e4  # x the extent: so far from the origin float32's steps are a thousandth of it
 _COLORS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _MOST_NAMED = 5  # folders, in a hint
-_RUN_FILE = "recipe.json"  # as session.directory has it, which may import this, and not the other way round
 _EXPECTED = "expected sparse/0/ (COLMAP), transforms.json, or photos to run structure from motion on"
 
 
@@ -142,7 +142,7 @@ def _read_folder(
 def _scene_of_run(folder: Path) -> Path | None:
     """The scene that a folder's recipe.json says a run in it is trained on; None: no run, or of itself."""
     try:
-        document = json.loads((folder / _RUN_FILE).read_text(encoding="utf-8"))
+        document = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
         scene = Path(document["scene"])
         return None if scene.resolve() == folder.resolve() else scene
     except (OSError, ValueError, KeyError, TypeError):

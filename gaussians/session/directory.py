@@ -19,10 +19,11 @@ from gaussians.io import read_splat
 from gaussians.model import Gaussians
 from gaussians.scene import Scene, SceneOptions
 from gaussians.scene.cameras_json import CAMERAS_FILE, write_cameras
+from gaussians.scene.folders import RUN_FILE, RUN_PICTURE
 from gaussians.session.machine import versions
 from gaussians.storage import remove_partial, write_json
 
-RECIPE_FILE, REPORT_FILE = "recipe.json", "report.json"
+RECIPE_FILE, REPORT_FILE = RUN_FILE, "report.json"
 ABLATION_FILE = "ablation.json"
 """In the folder of an ablation, which is no run."""
 CAMERAS_FOLDER = "structure-from-motion"
@@ -67,7 +68,7 @@ class RunDirectory:
         self.history = path / "history"
         self.metrics = path / "metrics.jsonl"
         self.report = path / REPORT_FILE
-        self.picture = path / "report.png"
+        self.picture = path / RUN_PICTURE
         self.cameras = path / CAMERAS_FILE
 
     def splat(self, model: str) -> Path:

@@ -67,6 +67,19 @@ def test_a_window_within_a_window_may_have_the_focus(focus: Focus, monkeypatch: 
     assert settled().is_open
 
 
+def test_a_window_that_opens_over_a_list_takes_the_keys_again(
+    focus: Focus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    focus.is_ours = False
+    opened = settled()
+    inner = dpg.add_child_window(parent=dpg.add_window())
+    monkeypatch.setattr(lists.dpg, "is_item_focused", lambda item: item == inner)
+    assert opened.is_open
+    for _ in range(lists.ANEW):
+        opened.settle()
+    assert not opened.is_open
+
+
 @pytest.mark.parametrize("menu", MENUS)
 def test_a_menu_is_open_until_it_is_closed(focus: Focus, menu: str) -> None:
     lists = settled()

@@ -107,19 +107,31 @@ def test_a_model_without_placed_images_is_refused(tmp_path: Path) -> None:
         load_scene(tmp_path)
 
 
-def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "was", "is_now", "said"),
+    [
+        (
+            "images.txt",
+            "photo_02.png",
+            "photo_01.png",
+            r"images\.txt: a photo has two cameras \(photo_01\.png\)",
+        ),
+        (
+            "frames.txt",
+            " 2 2 3 1 CAMERA",
+            " 1e300 2 3 1 CAMERA",
+            r"sparse/0: image photo_01\.png: its camera is 1e\+300 units away",
+        ),
+    ],
+)
+def test_a_photo_with_two_cameras_or_one_beyond_all_numbers_is_refused(
+    tmp_path: Path, name: str, was: str, is_now: str, said: str
+) -> None:
     write_colmap(tmp_path, pinholes(4), text=True)
-    file = tmp_path / "sparse/0/images.txt"
-    file.write_text(file.read_text().replace("photo_02.png", "photo_01.png"))
-    with pytest.raises(SceneError, match=r"images\.txt: a photo has two cameras \(photo_01\.png\)"):
-        load_scene(tmp_path)
-
-
-def test_a_camera_beyond_all_numbers_is_refused(tmp_path: Path) -> None:
-    write_colmap(tmp_path, pinholes(3), text=True)
-    file = tmp_path / "sparse/0/frames.txt"
-    file.write_text(file.read_text().replace(" 2 2 3 1 CAMERA", " 1e300 2 3 1 CAMERA"))
-    with pytest.raises(SceneError, match=r"sparse/0: image photo_01\.png: its camera is 1e\+300 units away"):
+    file = tmp_path / "sparse/0" / name
+    assert was in file.read_text()
+    file.write_text(file.read_text().replace(was, is_now))
+    with pytest.raises(SceneError, match=said):
         load_scene(tmp_path)
 
 

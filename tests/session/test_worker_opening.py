@@ -1,17 +1,20 @@
 """The worker opens scenes, runs and splat files."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from gaussians.io import read_splat
 from gaussians.scene import SceneOptions
 from gaussians.scene.cameras_json import read_cameras
 from gaussians.session.messages.commands import CancelLoading, OpenRun, OpenScene, OpenSplat, Quit, Start
 from gaussians.session.messages.reports import Failed, HistoryGrew, Loading, RunStateChanged, SceneOpened
+from gaussians.session.opening import open_run
 from tests.session import tiny
 from tests.session.studio import OPTIONS, PATIENCE, in_stage, look, studio
 
@@ -62,6 +65,37 @@ def test_views_a_splat_file(finished_run: Path):
         assert desk.frame("student").count == len(read_splat(path))
         desk.send(Start(path.parent / "new", tiny.recipe()))
         assert "no photos" in desk.wait(Failed).advice
+
+
+def test_the_ensembles_quality_is_told_of_the_weights_that_hold(finished_run: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    facts = run / "checkpoints" / "ensemble.json"
+    document = json.loads(facts.read_text())
+    other = document["weights"] | {"vanilla": 0.5}
+    facts.write_text(json.dumps(document | {"weights": other}))
+    measured = open_run(run, torch.device("cpu"), lambda *_: None).message.measured
+    assert set(measured) == {*TEACHERS, "student"}
+
+
+def test_a_splat_is_shown_on_what_it_was_trained_on(finished_run: Path, tmp_path: Path):
+    # Seen from afar, the pixel at the corner shows nothing but that.
+    camera = tiny.cameras(1)[0]
+    viewmat = camera.viewmat.copy()
+    viewmat[2, 3] += 50
+    corners = []
+    for background in ("#ff0000", None):
+        cameras = json.loads((finished_run / "cameras.json").read_text())
+        (tmp_path / "cameras.json").write_text(
+            json.dumps([entry | {"background": background} for entry in cameras])
+        )
+        shutil.copy(finished_run / "student.ply", tmp_path)
+        with studio() as desk:
+            desk.send(OpenSplat(tmp_path / "student.ply"))
+            desk.wait(SceneOpened)
+            desk.send(look(dataclasses.replace(camera, viewmat=viewmat), "student"))
+            corners.append(desk.frame("student").image[0, 0].tolist())
+    assert corners == [[255, 0, 0], [0, 0, 0]]
 
 
 def test_a_splat_is_looked_at_from_where_it_was_trained_from(finished_run: Path, tmp_path: Path):
