@@ -54,34 +54,37 @@ def check_inputs(
         ValueError: a shape, type, device, size, plane or mode that does not fit; names both sides.
         SplatError: as `FiniteCheck.finish`.
     """
-    tensors = {
-        "means": means,
-        "quats": quats,
-        "scales": scales,
-        "opacities": opacities,
-        "viewmats": viewmats,
-        "Ks": Ks,
-    }
     n, cameras = means.shape[0] if means.dim() else 0, viewmats.shape[0] if viewmats.dim() else 0
-    wanted: dict[str, tuple[int, ...]] = {
-        "means": (n, 3),
-        "quats": (n, 4),
-        "scales": (n, 3),
-        "opacities": (n,),
-        "viewmats": (cameras, 4, 4),
-        "Ks": (cameras, 3, 3),
+    wanted: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "means": (means, (n, 3)),
+        "quats": (quats, (n, 4)),
+        "scales": (scales, (n, 3)),
+        "opacities": (opacities, (n,)),
+        "viewmats": (viewmats, (cameras, 4, 4)),
+        "Ks": (Ks, (cameras, 3, 3)),
     }
     for name, part, shape in _color_parts(colors, n, sh_degree):
-        tensors[name], wanted[name] = part, shape
+        wanted[name] = part, shape
     if backgrounds is not None:
-        tensors["backgrounds"] = backgrounds
         channels = colors.shape[-1] if sh_degree is None and isinstance(colors, Tensor) else 3
-        wanted["backgrounds"] = (cameras, channels)
+        wanted["backgrounds"] = backgrounds, (cameras, channels)
     _check_settings(width, height, cameras, near_plane, far_plane, eps2d, render_mode)
-    for name, tensor in tensors.items():
-        if tuple(tensor.shape) != wanted[name]:
+    _check_tensors(wanted, dtypes)
+    finite = FiniteCheck({} if trusted else {name: tensor for name, (tensor, _) in wanted.items()})
+    if wait:
+        finite.finish()
+    return finite
+
+
+def _check_tensors(
+    wanted: Mapping[str, tuple[Tensor, tuple[int, ...]]], dtypes: Sequence[torch.dtype]
+) -> None:
+    """Each has the shape beside it, and the type and the device of the means. Raises ValueError."""
+    (means, _), (viewmats, _) = wanted["means"], wanted["viewmats"]
+    for name, (tensor, shape) in wanted.items():
+        if tuple(tensor.shape) != shape:
             raise ValueError(
-                f"{name}: shape {list(tensor.shape)}, expected {list(wanted[name])}"
+                f"{name}: shape {list(tensor.shape)}, expected {list(shape)}"
                 f" (means {list(means.shape)}, viewmats {list(viewmats.shape)})"
             )
         if tensor.dtype not in dtypes or tensor.dtype != means.dtype:
@@ -89,10 +92,6 @@ def check_inputs(
             raise ValueError(f"{name}: {tensor.dtype}, expected {allowed}, the same for all tensors")
         if tensor.device != means.device:
             raise ValueError(f"{name}: on {tensor.device}, but means is on {means.device}; move one of them")
-    finite = FiniteCheck({} if trusted else tensors)
-    if wait:
-        finite.finish()
-    return finite
 
 
 class FiniteCheck:
